@@ -1,0 +1,124 @@
+use std::{fmt, time::Duration};
+
+use bytesize::ByteSize;
+use jiff::fmt::serde::unsigned_duration::friendly::compact;
+use serde::{Deserialize, Serialize};
+
+/// The `[database]` section: where the database is and how changes travel.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DatabaseConfig {
+    /// Connection URL, `postgres://user:password@host:port/database`. Must reach Postgres itself,
+    /// not a transaction-mode pooler: LISTEN does not work through one.
+    pub url: Secret,
+    /// How changes travel from the writers to the daemon.
+    pub transport: Transport,
+    /// Rings per second above which the doorbell is muted and the log is polled instead.
+    pub mute_above: u32,
+    /// Time between reads of the log while the doorbell is muted.
+    #[serde(with = "compact::required")]
+    pub poll_interval: Duration,
+    /// Time between reads of a quiet log while the doorbell is armed: the bound on what a lost
+    /// notification can cost.
+    #[serde(with = "compact::required")]
+    pub safety_interval: Duration,
+    /// Time between proofs that a notification still travels end to end, and how long one may take.
+    #[serde(with = "compact::required")]
+    pub heartbeat: Duration,
+    /// Bound on connecting and logging in.
+    #[serde(with = "compact::required")]
+    pub connect_timeout: Duration,
+    /// Bound on any single statement of the daemon.
+    #[serde(with = "compact::required")]
+    pub statement_timeout: Duration,
+    /// Most changes taken by one read of the log. What a longer backlog holds is not told entity by
+    /// entity: every room is told to resync.
+    pub read_limit: u32,
+}
+
+impl Default for DatabaseConfig {
+    fn default() -> Self {
+        Self {
+            url: Secret(String::new()),
+            transport: Transport::Doorbell,
+            mute_above: 200,
+            poll_interval: Duration::from_millis(5),
+            safety_interval: Duration::from_secs(1),
+            heartbeat: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(10),
+            read_limit: 100_000,
+        }
+    }
+}
+
+/// How changes travel from the writers to the daemon.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// Writers log the change and ring with an empty NOTIFY unless the bell is muted.
+    Doorbell,
+    /// The change travels inside NOTIFY and is not stored.
+    Payload,
+    /// Writers log the change and never notify; the daemon polls.
+    Poll,
+}
+
+impl Transport {
+    /// The name in configuration and in `pgbell.use_transport()`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Doorbell => "doorbell",
+            Self::Payload => "payload",
+            Self::Poll => "poll",
+        }
+    }
+}
+
+/// The `[log]` section: how much of the change log is kept for readers that come back.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// How long a change stays readable.
+    #[serde(with = "compact::required")]
+    pub retention: Duration,
+    /// Size past which changes are dropped before their time.
+    pub max_size: ByteSize,
+    /// Time between looks at whether the log wants rotating.
+    #[serde(with = "compact::required")]
+    pub rotate_interval: Duration,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            retention: Duration::from_secs(3600),
+            max_size: ByteSize::gib(1),
+            rotate_interval: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A text that is never printed: logs, errors and `pgbell config` show it redacted.
+#[derive(Clone, Default, Deserialize, Eq, PartialEq)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl Secret {
+    /// The text itself, for the one place that needs it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(redacted)")
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(if self.0.is_empty() { "" } else { "(redacted)" })
+    }
+}
