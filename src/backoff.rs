@@ -25,7 +25,10 @@ impl Backoff {
     ///
     /// At least a tenth of the ceiling, so that an unlucky draw does not turn into a busy loop.
     pub fn next(&mut self, random: f64) -> Duration {
-        let ceiling = self.first.saturating_mul(1 << self.failures.min(20)).min(self.most);
+        let ceiling = self
+            .first
+            .saturating_mul(1 << self.failures.min(20))
+            .min(self.most);
         self.failures = self.failures.saturating_add(1);
         ceiling.mul_f64(random.clamp(0.1, 1.0))
     }

@@ -130,15 +130,17 @@ mod tests {
     use super::*;
 
     fn snapshots(most_running: usize) -> impl Strategy<Value = Snapshot> {
-        (1_u64..1 << 60, 0_u64..1 << 40, 0..=most_running).prop_flat_map(|(xmin, width, running)| {
-            collection::btree_set(xmin..=xmin + width, 0..=running).prop_map(move |running| {
-                Snapshot {
-                    xmin,
-                    xmax: xmin + width + 1,
-                    running: running.into_iter().collect(),
-                }
-            })
-        })
+        (1_u64..1 << 60, 0_u64..1 << 40, 0..=most_running).prop_flat_map(
+            |(xmin, width, running)| {
+                collection::btree_set(xmin..=xmin + width, 0..=running).prop_map(move |running| {
+                    Snapshot {
+                        xmin,
+                        xmax: xmin + width + 1,
+                        running: running.into_iter().collect(),
+                    }
+                })
+            },
+        )
     }
 
     proptest! {
@@ -175,7 +177,9 @@ mod tests {
 
     #[test]
     fn broken_cursors_are_refused() {
-        for bad in ["", "x", "x.", ".1:1:", "x.1:2", "x.2:1:", "x.a:b:", "x.1:2:y"] {
+        for bad in [
+            "", "x", "x.", ".1:1:", "x.1:2", "x.2:1:", "x.a:b:", "x.1:2:y",
+        ] {
             assert!(bad.parse::<Cursor>().is_err(), "{bad:?}");
         }
     }

@@ -149,7 +149,10 @@ mod tests {
     #[test]
     fn a_room_name_is_1_to_128_characters_of_a_small_alphabet() {
         for good in ["a", "product:42", "shop_5", "admin:orders", "a.b@c/d-e"] {
-            assert_eq!(good.parse::<Room>().map(|room| room.to_string()), Ok(good.into()));
+            assert_eq!(
+                good.parse::<Room>().map(|room| room.to_string()),
+                Ok(good.into())
+            );
         }
         assert_eq!("".parse::<Room>(), Err(InvalidRoom::Length));
         assert_eq!("x".repeat(129).parse::<Room>(), Err(InvalidRoom::Length));

@@ -41,7 +41,9 @@ impl Default for Config {
         };
         Self {
             window: Duration::from_millis(300),
-            rooms: rule("admin:metrics", Duration::from_secs(1)).into_iter().collect(),
+            rooms: rule("admin:metrics", Duration::from_secs(1))
+                .into_iter()
+                .collect(),
             max_entities_per_room: 1_000,
             max_pending: 200_000,
         }
