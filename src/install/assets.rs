@@ -28,20 +28,21 @@ macro_rules! sql {
 }
 
 /// Never edited, only added to: an installation remembers their checksums.
-pub(super) static MIGRATIONS: [Migration; 3] = [
+pub(super) static MIGRATIONS: &[Migration] = &[
     migration!(1, "roles", "migrations/0001_roles.sql"),
     migration!(2, "log", "migrations/0002_log.sql"),
     migration!(3, "schedule", "migrations/0003_schedule.sql"),
 ];
 
 /// Replaced by every install. A function stands after those it calls.
-pub(super) static CORE: [SqlFile; 8] = [
+pub(super) static CORE: &[SqlFile] = &[
     sql!("sql/core/epoch.sql"),
     sql!("sql/core/cursor.sql"),
     sql!("sql/core/bulk_limit.sql"),
-    sql!("sql/core/ring.sql"),
-    sql!("sql/core/arm.sql"),
     sql!("sql/core/mute.sql"),
+    sql!("sql/core/arm.sql"),
+    sql!("sql/core/carry.sql"),
+    sql!("sql/core/use_transport.sql"),
     sql!("sql/core/rotate.sql"),
     sql!("sql/core/fire_due.sql"),
 ];
@@ -59,5 +60,31 @@ impl Migration {
             SqlStr::from_static(self.file.embedded_text()),
             false,
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs};
+
+    use super::*;
+
+    #[test]
+    fn every_file_is_listed() {
+        let listed: BTreeSet<_> = MIGRATIONS
+            .iter()
+            .map(|migration| &migration.file)
+            .chain(CORE)
+            .map(|file| file.name().to_owned())
+            .collect();
+        let root = env!("CARGO_MANIFEST_DIR");
+        let on_disk = ["migrations", "sql/core"].iter().flat_map(|directory| {
+            let entries = fs::read_dir(format!("{root}/{directory}")).expect("a directory");
+            entries.map(move |entry| {
+                let name = entry.expect("an entry").file_name();
+                format!("{directory}/{}", name.display())
+            })
+        });
+        assert_eq!(listed, on_disk.collect());
     }
 }

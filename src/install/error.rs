@@ -10,8 +10,11 @@ const INSUFFICIENT_PRIVILEGE: &str = "42501";
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No connection, or no login.
-    #[error("cannot reach the database")]
-    Connect(#[source] sqlx::Error),
+    #[error("cannot reach the database: {reason}")]
+    Unreachable {
+        /// What the server or the system says.
+        reason: String,
+    },
     /// The server lacks what pgbell builds on.
     #[error("the server is Postgres {found}; pgbell needs 14 or newer")]
     TooOld {
@@ -50,7 +53,10 @@ pub enum Error {
         reason: String,
     },
     /// A file ended the transaction that all files share.
-    #[error("{file}: the files run in one transaction; remove begin, commit and rollback")]
+    #[error(
+        "{file} ended the transaction that all files share, so what stood before that may be applied; \
+         remove begin, commit and rollback"
+    )]
     EndedTransaction {
         /// The file.
         file: String,
@@ -58,6 +64,14 @@ pub enum Error {
 }
 
 impl Error {
+    pub(super) fn connect(source: &sqlx::Error) -> Self {
+        let reason = match source {
+            sqlx::Error::Io(error) => error.to_string(),
+            other => server_error(other).map_or_else(|| other.to_string(), reason),
+        };
+        Self::Unreachable { reason }
+    }
+
     pub(super) fn in_file(file: &SqlFile, source: &sqlx::Error) -> Self {
         let position = server_error(source).and_then(PgDatabaseError::position);
         let at = match position {

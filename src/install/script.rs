@@ -25,7 +25,7 @@ pub(super) fn install() -> String {
         begin(),
         bookkeeping()
     );
-    for migration in &MIGRATIONS {
+    for migration in MIGRATIONS {
         push(&mut script, &migration.file);
         script.push_str(&record(migration));
     }

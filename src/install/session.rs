@@ -21,7 +21,7 @@ const ATTEMPTS: u32 = 5;
 
 /// What keeps two installers of one database apart.
 pub(super) const INSTALLERS_LOCK: &str =
-    "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('pgbell.install', 0))";
+    "do $$ begin perform pg_advisory_xact_lock(hashtextextended('pgbell.install', 0)); end $$";
 
 pub(super) struct Session {
     connection: PgConnection,
@@ -30,14 +30,16 @@ pub(super) struct Session {
 impl Session {
     /// Connects to a primary that is new enough.
     pub(super) async fn open(url: &str) -> Result<Self, Error> {
-        let mut connection = connect(url).await.map_err(Error::Connect)?;
+        let mut connection = connect(url)
+            .await
+            .map_err(|source| Error::connect(&source))?;
         let (number, version, standby): (i32, String, bool) = sqlx::query_as(
             "select current_setting('server_version_num')::int, \
                     current_setting('server_version'), pg_is_in_recovery()",
         )
         .fetch_one(&mut connection)
         .await
-        .map_err(Error::Connect)?;
+        .map_err(|source| Error::connect(&source))?;
         if number < OLDEST_SERVER {
             return Err(Error::TooOld { found: version });
         }

@@ -36,12 +36,16 @@ begin
          where here.datname = pg_catalog.current_database()
            and setting like 'pgbell.%'
     loop
-        if kept.rolname is null then
-            execute pg_catalog.format('alter database %I reset %s', pg_catalog.current_database(), kept.name);
-        else
-            execute pg_catalog.format('alter role %I in database %I reset %s',
-                                      kept.rolname, pg_catalog.current_database(), kept.name);
-        end if;
+        begin
+            execute case when kept.rolname is null
+                         then pg_catalog.format('alter database %I reset %s',
+                                                pg_catalog.current_database(), kept.name)
+                         else pg_catalog.format('alter role %I in database %I reset %s',
+                                                kept.rolname, pg_catalog.current_database(), kept.name)
+                    end;
+        exception when insufficient_privilege then
+            raise warning 'setting % stays: %', kept.name, sqlerrm;
+        end;
     end loop;
 end
 $$;
@@ -64,7 +68,7 @@ begin
         begin
             execute pg_catalog.format('drop role %I', role_name);
         exception when dependent_objects_still_exist or insufficient_privilege then
-            raise notice 'role % stays: % ', role_name, sqlerrm;
+            raise warning 'role % stays: %', role_name, sqlerrm;
             if joined then
                 execute pg_catalog.format('revoke %I from current_user', role_name);
             end if;
