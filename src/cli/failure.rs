@@ -46,6 +46,11 @@ impl Failure {
         }
     }
 
+    /// Whether nothing was even tried.
+    pub(super) fn is_usage(&self) -> bool {
+        self.code == USAGE
+    }
+
     pub(super) fn code(&self) -> ExitCode {
         ExitCode::from(self.code)
     }

@@ -68,7 +68,7 @@ impl Command {
         }
     }
 
-    /// The last line of a log says how it ended.
+    /// Whether the last line of a log must say how it ended.
     fn ends_in_log(&self) -> bool {
         matches!(self, Self::Serve(_))
     }
@@ -87,7 +87,7 @@ pub fn main() -> ExitCode {
     };
     match failure.to_string() {
         silent if silent.is_empty() => {}
-        line if ends_in_log => tracing::error!("{line}"),
+        line if ends_in_log && !failure.is_usage() => tracing::error!("{line}"),
         line => eprintln!("pgbell: {line}"),
     }
     failure.code()

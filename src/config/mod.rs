@@ -61,7 +61,7 @@ pub struct Sources {
 pub struct Effective {
     /// The configuration.
     pub config: Config,
-    /// Every key once, in the order of [`Config`].
+    /// Every key once, sorted.
     pub settings: Vec<Setting>,
 }
 

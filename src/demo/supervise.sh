@@ -38,6 +38,10 @@ down() {
     server=
 }
 
+# Whoever hears the answers may be gone before the last one.
+trap : PIPE
+trap 'end; exit 1' HUP INT TERM
+
 umask 077
 mkdir "$dir" || exit 1
 # shellcheck disable=SC2086 # options are words

@@ -28,7 +28,7 @@ pub(super) enum End {
     Closed { code: u16, reason: String },
     #[error("nothing heard for {0:?}")]
     Silent(Duration),
-    #[error("no WebSocket")]
+    #[error("connection failed")]
     WebSocket(#[from] Box<tungstenite::Error>),
     #[error("ended without a word")]
     Cut,

@@ -41,7 +41,9 @@ impl Sub {
         let mut subscriber = Subscriber::new(self);
         let outcome = until_stopped(async |stop| {
             let outcome = stay(&mut subscriber, &stop).await;
-            eprintln!("{}", subscriber.totals);
+            if outcome.is_ok() || subscriber.totals.received > 0 {
+                eprintln!("{}", subscriber.totals);
+            }
             outcome
         })
         .await;
@@ -82,3 +84,6 @@ async fn stay(subscriber: &mut Subscriber, stop: &CancellationToken) -> Result<(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ with next as (
 )
 update orders
    set status = case status
-                    when 'pending' then case when $2 = 3 and id % 7 = 0 then 'cancelled' else 'processing' end
+                    when 'pending' then case when $2 = 3 and orders.id % 7 = 0 then 'cancelled' else 'processing' end
                     when 'processing' then 'shipped'
                     else 'completed'
                 end,

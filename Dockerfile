@@ -1,0 +1,24 @@
+# docker build -t pgbell .
+# docker run --rm -p 8787:8787 -e DATABASE_URL=postgres://… pgbell
+
+FROM rust:1-slim-trixie AS build
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends gcc libc6-dev make \
+ && rm -rf /var/lib/apt/lists/*
+WORKDIR /pgbell
+COPY . .
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/pgbell/target \
+    cargo build --locked --release \
+ && cp target/release/pgbell /usr/local/bin/pgbell
+
+FROM debian:trixie-slim
+RUN useradd --system --user-group --no-create-home --shell /usr/sbin/nologin pgbell
+COPY --from=build /usr/local/bin/pgbell /usr/local/bin/pgbell
+USER pgbell
+# A container that listens on its own loopback address is of no use to anybody.
+ENV PGBELL_GATEWAY__LISTEN=0.0.0.0:8787
+EXPOSE 8787
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["pgbell"]
+CMD ["serve"]

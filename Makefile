@@ -1,0 +1,39 @@
+# make demo    everything at work, on a throw-away Postgres
+# make test    everything that a change must pass
+
+CARGO ?= cargo
+DENY  := $(CARGO) deny --config .deny.toml check
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo build test audit bench-write
+
+help: ## Lists what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: ## Installs what building and testing need and this machine lacks
+	@scripts/setup
+
+demo: setup ## Shop, traffic, daemon and page; DATABASE_URL puts the shop there. Ctrl-C ends it
+	$(CARGO) run --locked --profile fast --quiet -- demo $(DEMO_FLAGS)
+
+build: setup ## The release binary, target/release/pgbell
+	$(CARGO) build --locked --release
+
+test: setup ## Format, lints, documentation, every test, licences
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps
+	$(CARGO) test --locked
+	@if $(CARGO) deny --version >/dev/null 2>&1; then \
+	    $(DENY) bans licenses sources; \
+	else \
+	    echo 'licences were not checked: cargo install --locked cargo-deny'; \
+	fi
+
+# Known vulnerabilities are looked up on the internet, and new ones appear without any change here:
+# that is why this is not a part of `make test`.
+audit: ## Licences, sources and known vulnerabilities of all dependencies
+	$(DENY)
+
+bench-write: setup ## What triggers and doorbell cost the write path, measured with pgbench
+	benches/write-path/run.sh
