@@ -7,10 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{
-    cursor::Cursor,
-    room::Target,
-};
+use crate::{cursor::Cursor, room::Target};
 
 /// What happened to the row.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]

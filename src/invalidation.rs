@@ -190,12 +190,33 @@ mod tests {
     #[test]
     fn folding_keeps_the_first_old_the_last_new_and_every_event() {
         let folded = fold(&[
-            change(1, Op::Update, "product:price_changed", r#"{"price":10.50}"#, r#"{"price":11}"#),
-            change(2, Op::Update, "product:updated", r#"{"name":"a"}"#, r#"{"name":"b"}"#),
-            change(3, Op::Update, "product:price_changed", r#"{"price":11}"#, r#"{"price":12}"#),
+            change(
+                1,
+                Op::Update,
+                "product:price_changed",
+                r#"{"price":10.50}"#,
+                r#"{"price":11}"#,
+            ),
+            change(
+                2,
+                Op::Update,
+                "product:updated",
+                r#"{"name":"a"}"#,
+                r#"{"name":"b"}"#,
+            ),
+            change(
+                3,
+                Op::Update,
+                "product:price_changed",
+                r#"{"price":11}"#,
+                r#"{"price":12}"#,
+            ),
         ]);
         assert_eq!(folded["count"], 3);
-        assert_eq!(folded["old"], serde_json::json!({"price": 10.5, "name": "a"}));
+        assert_eq!(
+            folded["old"],
+            serde_json::json!({"price": 10.5, "name": "a"})
+        );
         assert_eq!(folded["new"], serde_json::json!({"price": 12, "name": "b"}));
         assert_eq!(folded["events"][1], "product:updated");
         assert_eq!(folded["at"], "1970-01-01T00:16:41Z");

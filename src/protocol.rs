@@ -181,7 +181,8 @@ pub enum ServerMessage<'a> {
 impl ServerMessage<'_> {
     /// The JSON text.
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("every server message has string keys and no failing part")
+        serde_json::to_string(self)
+            .expect("every server message has string keys and no failing part")
     }
 }
 
@@ -278,6 +279,16 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// The name on the wire and in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRoom => "bad_room",
+            Self::BadRequest => "bad_request",
+            Self::LimitExceeded => "limit_exceeded",
+            Self::NotReady => "not_ready",
+        }
+    }
+
     /// Whether the same request can succeed later without a change.
     pub fn is_retryable(self) -> bool {
         matches!(self, Self::NotReady)

@@ -126,13 +126,19 @@ impl Metrics {
     /// A fresh set, all zero.
     pub fn new() -> Self {
         let mut inner = Inner::new();
-        let build = prometheus_client::metrics::info::Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        let build = prometheus_client::metrics::info::Info::new(vec![(
+            "version",
+            env!("CARGO_PKG_VERSION"),
+        )]);
         inner.registry.register("build", "What is running", build);
         let started = Gauge::<i64>::default();
         started.set(jiff::Timestamp::now().as_second());
-        inner
-            .registry
-            .register_with_unit("start_time", "When the daemon started", Unit::Seconds, started);
+        inner.registry.register_with_unit(
+            "start_time",
+            "When the daemon started",
+            Unit::Seconds,
+            started,
+        );
         Self {
             inner: Arc::new(inner),
         }

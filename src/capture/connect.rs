@@ -31,8 +31,13 @@ pub(super) async fn session(config: &DatabaseConfig, settings: &str) -> Result<S
     let driver = tokio::spawn(async move { drop(connection.await) });
     let session = Session { client, driver };
     let limit = config.statement_timeout.as_millis();
-    let settings = format!("set statement_timeout = {limit}; set lock_timeout = {limit}; {settings}");
-    session.client.batch_execute(&settings).await.map_err(Error::query("prepare a session"))?;
+    let settings =
+        format!("set statement_timeout = {limit}; set lock_timeout = {limit}; {settings}");
+    session
+        .client
+        .batch_execute(&settings)
+        .await
+        .map_err(Error::query("prepare a session"))?;
     Ok(session)
 }
 

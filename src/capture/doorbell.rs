@@ -88,7 +88,11 @@ impl Doorbell {
 
     /// Takes in a read that began after the last of the calls above.
     pub(super) fn after_read(&mut self, seen: Seen, now: Instant) -> Option<Wish> {
-        self.stretch = if seen.commits > 0 { 1 } else { (self.stretch * 2).min(MAX_STRETCH) };
+        self.stretch = if seen.commits > 0 {
+            1
+        } else {
+            (self.stretch * 2).min(MAX_STRETCH)
+        };
         if self.transport == Transport::Poll {
             return (!seen.muted).then_some(Wish::Mute);
         }
@@ -100,7 +104,10 @@ impl Doorbell {
         if self.state == State::Muted {
             return self.after_polling(seen, now);
         }
-        let loud = self.rate.over(LOUD_FOR, now).is_some_and(|rate| rate > self.mute_above);
+        let loud = self
+            .rate
+            .over(LOUD_FOR, now)
+            .is_some_and(|rate| rate > self.mute_above);
         (loud && self.transport == Transport::Doorbell).then_some(Wish::Mute)
     }
 
@@ -221,7 +228,11 @@ mod tests {
         bell.after_read(QUIET, now);
         bell.armed(100, now);
         bell.after_read(QUIET, now);
-        assert_eq!(bell.state(), DoorbellState::Arming, "xmin 100 is not past xid 100");
+        assert_eq!(
+            bell.state(),
+            DoorbellState::Arming,
+            "xmin 100 is not past xid 100"
+        );
         assert!(bell.patience() < Duration::from_millis(50));
         bell.after_read(Seen { xmin: 101, ..QUIET }, now);
         assert_eq!(bell.state(), DoorbellState::Armed);
@@ -236,13 +247,39 @@ mod tests {
         assert_eq!(bell.after_read(QUIET, now), None, "160 per second");
         bell.rang(60);
         now += LOUD_FOR;
-        assert_eq!(bell.after_read(QUIET, now), Some(Wish::Mute), "240 per second");
+        assert_eq!(
+            bell.after_read(QUIET, now),
+            Some(Wish::Mute),
+            "240 per second"
+        );
         bell.muted(now);
-        let seen = Seen { muted: true, ..QUIET };
+        let seen = Seen {
+            muted: true,
+            ..QUIET
+        };
         now += QUIET_FOR;
-        assert_eq!(bell.after_read(Seen { commits: 150, ..seen }, now), None, "not below half");
+        assert_eq!(
+            bell.after_read(
+                Seen {
+                    commits: 150,
+                    ..seen
+                },
+                now
+            ),
+            None,
+            "not below half"
+        );
         now += QUIET_FOR;
-        assert_eq!(bell.after_read(Seen { commits: 90, ..seen }, now), Some(Wish::Arm));
+        assert_eq!(
+            bell.after_read(
+                Seen {
+                    commits: 90,
+                    ..seen
+                },
+                now
+            ),
+            Some(Wish::Arm)
+        );
     }
 
     #[test]
@@ -252,21 +289,40 @@ mod tests {
         bell.after_read(QUIET, now);
         assert_eq!(bell.state(), DoorbellState::Muted);
         let (mut bell, now) = armed();
-        bell.after_read(Seen { muted: true, ..QUIET }, now);
+        bell.after_read(
+            Seen {
+                muted: true,
+                ..QUIET
+            },
+            now,
+        );
         assert_eq!(bell.state(), DoorbellState::Muted);
     }
 
     #[test]
     fn polls_that_find_nothing_come_less_often() {
         let (mut bell, now) = doorbell(Transport::Poll);
-        let muted = Seen { muted: true, ..QUIET };
+        let muted = Seen {
+            muted: true,
+            ..QUIET
+        };
         for _ in 0..9 {
             assert_eq!(bell.after_read(muted, now), None);
         }
         assert_eq!(bell.patience(), Duration::from_millis(40));
-        bell.after_read(Seen { commits: 1, ..muted }, now);
+        bell.after_read(
+            Seen {
+                commits: 1,
+                ..muted
+            },
+            now,
+        );
         assert_eq!(bell.patience(), Duration::from_millis(5));
-        assert_eq!(bell.after_read(QUIET, now), Some(Wish::Mute), "nobody else may arm it");
+        assert_eq!(
+            bell.after_read(QUIET, now),
+            Some(Wish::Mute),
+            "nobody else may arm it"
+        );
     }
 
     #[test]

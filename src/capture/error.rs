@@ -19,7 +19,9 @@ pub enum Error {
     #[error("the database is a standby: connect to the primary")]
     Standby,
     /// A notification sent by this session did not come back.
-    #[error("no notification came back within {0:?}: the connection is dead, or goes through a pooler")]
+    #[error(
+        "no notification came back within {0:?}: the connection is dead, or goes through a pooler"
+    )]
     HeartbeatLost(Duration),
     /// The connection that listens has ended.
     #[error("the listening connection ended")]

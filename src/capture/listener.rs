@@ -87,7 +87,10 @@ impl Bell {
     }
 
     fn end(&self) {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).ended = true;
+        self.heard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .ended = true;
         self.woken.notify_one();
     }
 }

@@ -81,7 +81,11 @@ impl LogReader {
     pub(super) async fn connect(config: &DatabaseConfig, metrics: Metrics) -> Result<Self, Error> {
         let session = connect::session(config, SETTINGS).await?;
         check(&session.client).await?;
-        let read = session.client.prepare(READ).await.map_err(Error::query("prepare to read the log"))?;
+        let read = session
+            .client
+            .prepare(READ)
+            .await
+            .map_err(Error::query("prepare to read the log"))?;
         Ok(Self {
             session,
             read,
@@ -95,7 +99,10 @@ impl LogReader {
         let query = "select pgbell.epoch(), pg_current_snapshot()::text";
         let row = self.session.client.query_one(query, &[]).await;
         let row = row.map_err(Error::query("read the position"))?;
-        let snapshot = row.get::<_, &str>(1).parse().map_err(|_| Error::NoPosition)?;
+        let snapshot = row
+            .get::<_, &str>(1)
+            .parse()
+            .map_err(|_| Error::NoPosition)?;
         Ok((row.get::<_, &str>(0).into(), snapshot))
     }
 
@@ -109,7 +116,10 @@ impl LogReader {
         read.overflowed = rows.len() > self.limit as usize;
         read.commits = commits(&rows);
         self.metrics.changes.inc_by(rows.len() as u64);
-        read.changes = rows.into_iter().filter_map(|row| row.into_change(&self.metrics)).collect();
+        read.changes = rows
+            .into_iter()
+            .filter_map(|row| row.into_change(&self.metrics))
+            .collect();
         Ok(read)
     }
 
@@ -153,14 +163,20 @@ fn description(row: &Row) -> Result<Option<Read>, tokio_postgres::Error> {
 /// Rows of one transaction stand together more often than not; counting the seams is near enough
 /// for a rate.
 fn commits(rows: &[LogRow]) -> u64 {
-    let seams = rows.windows(2).filter(|pair| pair[0].xid != pair[1].xid).count();
+    let seams = rows
+        .windows(2)
+        .filter(|pair| pair[0].xid != pair[1].xid)
+        .count();
     seams as u64 + u64::from(!rows.is_empty())
 }
 
 /// Refuses a standby, and a database without our schema.
 async fn check(client: &Client) -> Result<(), Error> {
     let query = "select pg_is_in_recovery(), to_regclass('pgbell.change') is not null";
-    let row = client.query_one(query, &[]).await.map_err(Error::query("look at the database"))?;
+    let row = client
+        .query_one(query, &[])
+        .await
+        .map_err(Error::query("look at the database"))?;
     match (row.get(0), row.get(1)) {
         (true, _) => Err(Error::Standby),
         (false, false) => Err(Error::NotInstalled),

@@ -96,7 +96,10 @@ impl Session<'_> {
     /// Reads whenever the bell rings, and often enough without.
     async fn follow(&mut self, position: &mut Option<Cursor>) -> Result<(), Error> {
         loop {
-            let heard = self.listener.map(|listener| listener.bell.take()).unwrap_or_default();
+            let heard = self
+                .listener
+                .map(|listener| listener.bell.take())
+                .unwrap_or_default();
             if heard.ended {
                 return Err(Error::ListenerEnded);
             }
@@ -113,7 +116,9 @@ impl Session<'_> {
                 xmin: read.snapshot.xmin,
                 commits: read.commits,
             };
-            let due = read.next_due.and_then(|left| tokio::time::Instant::now().checked_add(left));
+            let due = read
+                .next_due
+                .and_then(|left| tokio::time::Instant::now().checked_add(left));
             self.next_due.send_replace(due);
             if !self.take(heard, read, previous, position).await? {
                 return Ok(());
@@ -149,7 +154,12 @@ impl Session<'_> {
             return self.tell_gap(reason, cursor, position).await;
         }
         let mut changes = read.changes;
-        changes.extend(heard.payloads.iter().filter_map(|payload| self.parse(payload)));
+        changes.extend(
+            heard
+                .payloads
+                .iter()
+                .filter_map(|payload| self.parse(payload)),
+        );
         if changes.is_empty() && cursor == previous {
             return Ok(true);
         }
@@ -180,7 +190,10 @@ impl Session<'_> {
         cursor: Cursor,
         position: &mut Option<Cursor>,
     ) -> Result<bool, Error> {
-        info!(reason = reason.as_str(), "changes cannot be accounted for: every room resyncs");
+        info!(
+            reason = reason.as_str(),
+            "changes cannot be accounted for: every room resyncs"
+        );
         let gap = Captured::Gap {
             reason,
             cursor: cursor.clone(),
@@ -209,9 +222,9 @@ impl Session<'_> {
         let state = self.doorbell.state();
         let muted = state == crate::status::DoorbellState::Muted;
         self.capture.metrics.doorbell_muted.set(i64::from(muted));
-        self.capture.status.send_if_modified(|status| {
-            std::mem::replace(&mut status.doorbell, state) != state
-        });
+        self.capture
+            .status
+            .send_if_modified(|status| std::mem::replace(&mut status.doorbell, state) != state);
     }
 
     async fn wait(&self) {

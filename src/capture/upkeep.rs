@@ -39,13 +39,21 @@ impl<'a> Upkeep<'a> {
         let client = &self.session.client;
         match wish {
             Wish::Mute => {
-                client.execute("select pgbell.mute()", &[]).await.map_err(Error::query("mute"))?;
+                client
+                    .execute("select pgbell.mute()", &[])
+                    .await
+                    .map_err(Error::query("mute"))?;
                 Ok(0)
             }
             Wish::Arm => {
-                client.execute("select pgbell.arm()", &[]).await.map_err(Error::query("arm"))?;
+                client
+                    .execute("select pgbell.arm()", &[])
+                    .await
+                    .map_err(Error::query("arm"))?;
                 // A transaction of its own, begun after the flag was cleared.
-                let xid = client.query_one("select pg_current_xact_id()::text", &[]).await;
+                let xid = client
+                    .query_one("select pg_current_xact_id()::text", &[])
+                    .await;
                 let xid = xid.map_err(Error::query("take a transaction id"))?;
                 xid.get::<_, &str>(0).parse().map_err(|_| Error::NoPosition)
             }
@@ -64,7 +72,9 @@ impl<'a> Upkeep<'a> {
     /// Sends notifications to ourselves: the only proof that LISTEN still works end to end, through
     /// half-open connections and poolers that swallow it.
     async fn beat(&self, listener: Option<&Listener>) -> Result<(), Error> {
-        let Some(listener) = listener else { return Ok(()) };
+        let Some(listener) = listener else {
+            return Ok(());
+        };
         let bound = self.capture.database.heartbeat;
         let mut ticks = interval(bound);
         for number in 1_u64.. {
@@ -78,8 +88,13 @@ impl<'a> Upkeep<'a> {
                 listener.bell.beat(number).await;
                 Ok(())
             };
-            timeout(bound, there_and_back).await.map_err(|_| Error::HeartbeatLost(bound))??;
-            self.capture.metrics.heartbeat_seconds.observe(sent.elapsed().as_secs_f64());
+            timeout(bound, there_and_back)
+                .await
+                .map_err(|_| Error::HeartbeatLost(bound))??;
+            self.capture
+                .metrics
+                .heartbeat_seconds
+                .observe(sent.elapsed().as_secs_f64());
         }
         Ok(())
     }
@@ -109,7 +124,11 @@ impl<'a> Upkeep<'a> {
         let query = "select pgbell.rotate(make_interval(secs => $1), $2)";
         loop {
             ticks.tick().await;
-            let row = self.session.client.query_one(query, &[&retention, &max_size]).await;
+            let row = self
+                .session
+                .client
+                .query_one(query, &[&retention, &max_size])
+                .await;
             let row = row.map_err(Error::query("rotate the log"))?;
             let outcome = match row.get::<_, Option<&str>>(0) {
                 Some("idle") => "idle",
@@ -118,7 +137,11 @@ impl<'a> Upkeep<'a> {
                 Some("blocked") => "blocked",
                 _ => "unknown",
             };
-            self.capture.metrics.log_rotations.get_or_create(&Reason::new(outcome)).inc();
+            self.capture
+                .metrics
+                .log_rotations
+                .get_or_create(&Reason::new(outcome))
+                .inc();
         }
     }
 }

@@ -84,7 +84,9 @@ impl Window {
                     continue;
                 }
                 Pending::Resync(reason) => resyncs.push((target.clone(), reason)),
-                Pending::Entities(entities) => invalidations.extend(invalidation(&target, entities)),
+                Pending::Entities(entities) => {
+                    invalidations.extend(invalidation(&target, entities))
+                }
             }
             self.rest(target, now);
         }
@@ -99,13 +101,17 @@ impl Window {
 
     /// When [`Window::flush`] next has something to do.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.peek().map(|Reverse((deadline, _))| *deadline)
+        self.deadlines
+            .peek()
+            .map(|Reverse((deadline, _))| *deadline)
     }
 
     /// Brings every deadline forward, for a shutdown.
     pub(super) fn flush_all(&mut self, now: Instant) -> Flush {
         let waiting = std::mem::take(&mut self.deadlines);
-        let due = waiting.into_iter().map(|Reverse((_, target))| Reverse((now, target)));
+        let due = waiting
+            .into_iter()
+            .map(|Reverse((_, target))| Reverse((now, target)));
         self.deadlines = due.collect();
         self.flush(now)
     }
@@ -257,7 +263,10 @@ impl Reads {
 
     /// The position before the oldest change that waits.
     fn safe(&self) -> CursorText {
-        self.open.front().map_or(&self.latest, |(before, _)| before).clone()
+        self.open
+            .front()
+            .map_or(&self.latest, |(before, _)| before)
+            .clone()
     }
 
     fn held(&self) -> usize {

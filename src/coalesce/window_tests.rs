@@ -29,7 +29,10 @@ fn change(xid: u64, id: &str, targets: &[&str]) -> Change {
         id: id.into(),
         op: Op::Update,
         events: [Arc::from("product:updated")].into(),
-        targets: targets.iter().map(|target| target.parse().unwrap()).collect(),
+        targets: targets
+            .iter()
+            .map(|target| target.parse().unwrap())
+            .collect(),
         old: None,
         new: None,
         origin: None,
@@ -46,7 +49,12 @@ fn told(flush: &Flush) -> Vec<String> {
             let entities: Vec<_> = told.changes.iter().map(entity).collect();
             format!("{} {}", told.room, entities.join(" "))
         })
-        .chain(flush.resyncs.iter().map(|(target, _)| format!("{target} resync")))
+        .chain(
+            flush
+                .resyncs
+                .iter()
+                .map(|(target, _)| format!("{target} resync")),
+        )
         .collect();
     told.sort();
     told
@@ -68,7 +76,11 @@ fn a_quiet_room_is_told_at_once_and_then_once_per_window() {
     assert_eq!(told(&window.flush(start + WINDOW)), ["a 7x3"]);
 
     assert_eq!(told(&window.flush(start + WINDOW * 2)), [""; 0]);
-    assert_eq!(window.next_deadline(), None, "a quiet room leaves nothing behind");
+    assert_eq!(
+        window.next_deadline(),
+        None,
+        "a quiet room leaves nothing behind"
+    );
 }
 
 #[test]
@@ -76,7 +88,11 @@ fn a_window_of_zero_tells_every_read() {
     let now = Instant::now();
     let mut window = Window::new(config(), "c0".into());
     for xid in 1..=3 {
-        window.absorb(&[change(xid, "7", &["checkout:1"])], format!("c{xid}").into(), now);
+        window.absorb(
+            &[change(xid, "7", &["checkout:1"])],
+            format!("c{xid}").into(),
+            now,
+        );
         assert_eq!(told(&window.flush(now)), ["checkout:1 7x1"]);
     }
 }
@@ -104,7 +120,11 @@ fn a_cursor_never_passes_a_change_that_still_waits() {
     window.absorb(&[change(3, "8", &["a"])], "c3".into(), start);
     let flush = window.flush(start + WINDOW);
     assert_eq!(told(&flush), ["a 8x1"]);
-    assert_eq!((&*flush.cursor, &*flush.then), ("c1", "c1"), "slow still waits since c1");
+    assert_eq!(
+        (&*flush.cursor, &*flush.then),
+        ("c1", "c1"),
+        "slow still waits since c1"
+    );
     let flush = window.flush(start + WINDOW * 3);
     assert_eq!((&*flush.cursor, &*flush.then), ("c1", "c3"));
 }
@@ -113,23 +133,37 @@ fn a_cursor_never_passes_a_change_that_still_waits() {
 fn too_much_to_tell_becomes_a_resync_and_frees_what_it_held() {
     let start = Instant::now();
     let mut window = Window::new(config(), "c0".into());
-    let many: Vec<_> = (0..6).map(|id| change(1, &id.to_string(), &["a"])).collect();
+    let many: Vec<_> = (0..6)
+        .map(|id| change(1, &id.to_string(), &["a"]))
+        .collect();
     window.absorb(&many, "c1".into(), start);
     assert_eq!(window.pending(), (1, 0));
     assert_eq!(told(&window.flush(start)), ["a resync"]);
 
-    let rooms: Vec<_> = (0..9).map(|room| change(2, "7", &[&format!("r{room}")])).collect();
+    let rooms: Vec<_> = (0..9)
+        .map(|room| change(2, "7", &[&format!("r{room}")]))
+        .collect();
     window.absorb(&rooms, "c2".into(), start);
     let told = told(&window.flush(start));
-    assert_eq!(told.iter().filter(|told| told.ends_with("resync")).count(), 1);
+    assert_eq!(
+        told.iter().filter(|told| told.ends_with("resync")).count(),
+        1
+    );
 }
 
 #[test]
 fn a_change_of_every_entity_resyncs_rooms_and_beginnings_of_rooms() {
     let now = Instant::now();
     let mut window = Window::new(config(), "c0".into());
-    window.absorb(&[change(1, "*", &["product:*", "admin:stock"])], "c1".into(), now);
-    assert_eq!(told(&window.flush(now)), ["admin:stock resync", "product:* resync"]);
+    window.absorb(
+        &[change(1, "*", &["product:*", "admin:stock"])],
+        "c1".into(),
+        now,
+    );
+    assert_eq!(
+        told(&window.flush(now)),
+        ["admin:stock resync", "product:* resync"]
+    );
 }
 
 #[test]

@@ -73,7 +73,8 @@ impl Worker {
     fn take(&mut self, captured: Captured) -> Option<Flush> {
         match captured {
             Captured::Batch { changes, cursor } => {
-                self.window.absorb(&changes, cursor.to_string().into(), Instant::now());
+                self.window
+                    .absorb(&changes, cursor.to_string().into(), Instant::now());
                 None
             }
             Captured::Gap { reason, cursor } => {
@@ -96,17 +97,24 @@ impl Worker {
         let (rooms, entities) = self.window.pending();
         self.metrics.pending_batches.set(rooms as i64);
         self.metrics.pending_entities.set(entities as i64);
-        self.metrics.invalidations.inc_by(flush.invalidations.len() as u64);
+        self.metrics
+            .invalidations
+            .inc_by(flush.invalidations.len() as u64);
         let now = jiff::Timestamp::now();
         for invalidation in &flush.invalidations {
-            self.metrics.invalidated_entities.inc_by(invalidation.changes.len() as u64);
+            self.metrics
+                .invalidated_entities
+                .inc_by(invalidation.changes.len() as u64);
             if let Some(oldest) = invalidation.changes.iter().map(|change| change.at).min() {
                 let age = now.duration_since(oldest).as_secs_f64();
                 self.metrics.change_to_flush_seconds.observe(age.max(0.0));
             }
         }
         for (_, reason) in &flush.resyncs {
-            self.metrics.resyncs.get_or_create(&Reason::new(reason.as_str())).inc();
+            self.metrics
+                .resyncs
+                .get_or_create(&Reason::new(reason.as_str()))
+                .inc();
         }
     }
 }
