@@ -1,1 +1,90 @@
-//! To come.
+//! Install: puts schema `pgbell` into a database and takes it out again.
+//!
+//! Every verb is one transaction: it either happens or leaves the database as it was. None waits
+//! longer than [`LOCK_TIMEOUT`] for a lock, because whatever waits for a lock on a business table
+//! makes the writers behind it wait too. A lock that is not free is asked for again a little later.
+
+mod assets;
+mod error;
+mod file;
+mod script;
+mod session;
+pub mod triggers;
+
+use sqlx::migrate::{MigrateError, Migrator};
+
+use assets::{CORE, FINISH, MIGRATIONS, UNINSTALL};
+use session::{Session, retrying};
+
+pub use error::Error;
+pub use file::SqlFile;
+
+/// Longest wait for a lock, as Postgres writes it.
+pub const LOCK_TIMEOUT: &str = "2s";
+
+const MIGRATION_TABLE: &str = "pgbell.migration";
+
+/// Installs schema `pgbell`, or brings it up to date. Harmless to repeat.
+pub async fn install(url: &str) -> Result<(), Error> {
+    retrying(async || {
+        let mut session = Session::open(url).await?;
+        let mut transaction = session.begin().await?;
+        migrator()
+            .run(&mut *transaction)
+            .await
+            .map_err(migration_error)?;
+        for file in CORE.iter().chain([&FINISH]) {
+            file.execute(&mut transaction).await?;
+        }
+        session::commit(transaction).await
+    })
+    .await
+}
+
+/// The SQL of [`install`] for a database without pgbell: what a careful administrator reads and
+/// runs by hand. A later [`install`] takes it from there.
+pub fn install_script() -> String {
+    script::install()
+}
+
+/// Removes schema `pgbell` with its triggers on other tables and its rights, and its roles unless
+/// another database uses them. Leaves nothing behind. Harmless to repeat.
+pub async fn uninstall(url: &str) -> Result<(), Error> {
+    retrying(async || {
+        let mut session = Session::open(url).await?;
+        let mut transaction = session.begin().await?;
+        UNINSTALL.execute(&mut transaction).await?;
+        session::commit(transaction).await
+    })
+    .await
+}
+
+/// The SQL of [`uninstall`].
+pub fn uninstall_script() -> String {
+    script::transaction(std::slice::from_ref(&UNINSTALL))
+}
+
+fn migrator() -> Migrator {
+    let mut migrator =
+        Migrator::with_migrations(MIGRATIONS.iter().map(assets::Migration::to_sqlx).collect());
+    migrator.dangerous_set_table_name(MIGRATION_TABLE);
+    migrator.create_schema("pgbell");
+    // The transaction holds a lock of its own, which goes when the transaction goes.
+    migrator.set_locking(false);
+    migrator
+}
+
+fn migration_error(error: MigrateError) -> Error {
+    match error {
+        MigrateError::ExecuteMigration(source, version) => {
+            let of_version = MIGRATIONS.iter().find(|known| known.version == version);
+            match of_version {
+                Some(migration) => Error::in_file(&migration.file, &source),
+                None => Error::statement("migrate", &source),
+            }
+        }
+        MigrateError::Execute(source) => Error::statement("read the installed version", &source),
+        MigrateError::VersionMissing(version) => Error::Newer { version },
+        other => Error::Migration(other),
+    }
+}

@@ -7,7 +7,7 @@ use pgbell::{
     install::{self, SqlFile, triggers},
 };
 use tokio::sync::OnceCell;
-use tokio_postgres::{Client, NoTls, types::ToSql};
+use tokio_postgres::{Client, NoTls};
 
 /// One server for all tests of this binary. It ends with the process, whatever ends that.
 static SERVER: OnceCell<ThrowawayPostgres> = OnceCell::const_new();
@@ -61,9 +61,6 @@ impl Database {
         row.unwrap_or_else(|error| panic!("{sql}: {error:?}")).get::<_, Option<String>>(0).unwrap_or_default()
     }
 
-    pub(crate) async fn execute(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<u64, tokio_postgres::Error> {
-        self.client.execute(sql, params).await
-    }
 
     /// One more connection to the same database.
     pub(crate) async fn session(&self) -> Self {

@@ -1,0 +1,55 @@
+use std::net::SocketAddr;
+
+use clap::Args;
+
+use super::{Failure, output, signals::until_stopped};
+use crate::{
+    config::{Flag, Sources, masked},
+    demo,
+};
+
+/// `pgbell demo`
+#[derive(Args, Debug)]
+pub(super) struct Demo {
+    /// Address and port of the daemon; port 0 picks a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8787")]
+    listen: SocketAddr,
+    /// Statements per second of the shop's traffic; 0 for silence
+    #[arg(long, default_value_t = 8.0, value_name = "PER_SECOND")]
+    rate: f64,
+    /// Makes the traffic repeatable
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+impl Demo {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let listen = Flag {
+            name: "--listen",
+            key: "gateway.listen",
+            value: self.listen.to_string(),
+        };
+        let config = Sources::of_process(None, vec![listen]).load()?.config;
+        let traffic = demo::Traffic {
+            rate: self.rate,
+            seed: self.seed,
+        };
+        // Only this variable, which is hard to set by accident for a demo: a pgbell.toml in the working
+        // directory may well name the database of a real shop.
+        let database_url = std::env::var("DATABASE_URL")
+            .ok()
+            .filter(|url| !url.is_empty());
+        match &database_url {
+            Some(url) => eprintln!("putting a shop into {}", masked(url)),
+            None => eprintln!("starting a throw-away Postgres"),
+        }
+        let outcome = until_stopped(async |stop| {
+            demo::run(config, database_url, traffic, stop, output::text).await
+        })
+        .await;
+        match outcome.map_err(|error| Failure::problem("cannot watch for signals", &error))? {
+            Some(outcome) => Ok(outcome?),
+            None => Err(Failure::plain("stopped at once")),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+use std::io::{self, IsTerminal};
+
+use clap::ValueEnum;
+use tracing_subscriber::EnvFilter;
+
+use super::Failure;
+
+/// Statements of the installer are no news, and its server's notices are about objects that exist.
+const DEFAULT_FILTER: &str = "info,sqlx=warn";
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Format {
+    /// For people.
+    Text,
+    /// One object per line, for machines.
+    Json,
+}
+
+/// Sends logs to stderr from here on.
+pub(super) fn start(format: Format) -> Result<(), Failure> {
+    let filter = std::env::var("PGBELL_LOG").unwrap_or_default();
+    let filter = match filter.as_str() {
+        "" => DEFAULT_FILTER,
+        filter => filter,
+    };
+    let filter =
+        EnvFilter::try_new(filter).map_err(|error| Failure::usage("PGBELL_LOG", &error))?;
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr);
+    match format {
+        Format::Text => subscriber
+            .with_ansi(wants_colour())
+            .with_target(false)
+            .init(),
+        Format::Json => subscriber.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
+
+fn wants_colour() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !refused && io::stderr().is_terminal()
+}

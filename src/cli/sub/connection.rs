@@ -1,0 +1,97 @@
+//! One connection: joins the rooms and hands on what the daemon says until it ends.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{self, Message as Frame, client::IntoClientRequest, http::HeaderValue},
+};
+
+use super::message::{Message, Request, SUBPROTOCOL};
+
+/// A daemon that has not said anything yet may take this long.
+const PATIENCE: Duration = Duration::from_secs(35);
+
+/// What the protocol adds to `heartbeat_ms` before a silence means that the connection is dead.
+const HEARTBEAT_GRACE: Duration = Duration::from_secs(10);
+
+/// How a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum End {
+    /// The daemon does not want this client back (close codes 4000 to 4099).
+    #[error("refused with {code} {reason}")]
+    Refused { code: u16, reason: String },
+    /// Coming back may help.
+    #[error("closed with {code} {reason}")]
+    Closed { code: u16, reason: String },
+    #[error("nothing heard for {0:?}")]
+    Silent(Duration),
+    #[error("no WebSocket")]
+    WebSocket(#[from] Box<tungstenite::Error>),
+    #[error("ended without a word")]
+    Cut,
+}
+
+pub(super) struct Connection {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    patience: Duration,
+}
+
+impl Connection {
+    pub(super) async fn open(url: &str) -> Result<Self, End> {
+        let mut request = url.into_client_request().map_err(Box::new)?;
+        let subprotocol = HeaderValue::from_static(SUBPROTOCOL);
+        request
+            .headers_mut()
+            .insert("sec-websocket-protocol", subprotocol);
+        let connecting = timeout(PATIENCE, connect_async(request)).await;
+        let (socket, _) = connecting
+            .map_err(|_| End::Silent(PATIENCE))?
+            .map_err(Box::new)?;
+        Ok(Self {
+            socket,
+            patience: PATIENCE,
+        })
+    }
+
+    pub(super) async fn send(&mut self, request: &Request<'_>) -> Result<(), End> {
+        let json = serde_json::to_string(request).unwrap_or_default();
+        let sent = self.socket.send(Frame::text(json)).await;
+        Ok(sent.map_err(Box::new)?)
+    }
+
+    /// The next message, as text and as far as it is understood.
+    pub(super) async fn next(&mut self) -> Result<(String, Message), End> {
+        loop {
+            let received = timeout(self.patience, self.socket.next()).await;
+            let frame = received.map_err(|_| End::Silent(self.patience))?;
+            match frame.ok_or(End::Cut)?.map_err(Box::new)? {
+                Frame::Text(text) => {
+                    let message = serde_json::from_str(&text).unwrap_or(Message::Unknown);
+                    if let Message::Welcome { heartbeat_ms, .. } = message {
+                        self.patience = Duration::from_millis(heartbeat_ms) + HEARTBEAT_GRACE;
+                    }
+                    return Ok((text.to_string(), message));
+                }
+                Frame::Close(Some(close)) => return Err(closed(close.code.into(), &close.reason)),
+                Frame::Close(None) => return Err(End::Cut),
+                _ => {}
+            }
+        }
+    }
+
+    /// Says goodbye; whether it arrives makes no difference.
+    pub(super) async fn close(mut self) {
+        let _ = timeout(Duration::from_secs(1), self.socket.close(None)).await;
+    }
+}
+
+fn closed(code: u16, reason: &str) -> End {
+    let reason = reason.to_owned();
+    match code {
+        4000..4100 => End::Refused { code, reason },
+        _ => End::Closed { code, reason },
+    }
+}

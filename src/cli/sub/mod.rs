@@ -1,0 +1,84 @@
+mod clock;
+mod connection;
+mod message;
+mod print;
+mod subscriber;
+mod totals;
+
+use std::{mem, time::Duration};
+
+use clap::Args;
+use tokio::{select, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{Failure, signals::until_stopped};
+use crate::{backoff::Backoff, room::Room};
+use connection::End;
+use subscriber::{Stop, Subscriber};
+
+/// `pgbell sub`
+#[derive(Args, Debug)]
+pub(super) struct Sub {
+    /// Rooms to join, such as product:1
+    #[arg(required = true, value_name = "ROOM")]
+    rooms: Vec<Room>,
+    /// The daemon's socket
+    #[arg(long, default_value = "ws://127.0.0.1:8787/ws")]
+    url: String,
+    /// Also print what happened after this cursor
+    #[arg(long, value_name = "CURSOR")]
+    since: Option<String>,
+    /// Print one object per line
+    #[arg(long)]
+    json: bool,
+    /// Stop after this many changes
+    #[arg(long, value_name = "N")]
+    count: Option<u64>,
+}
+
+impl Sub {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let mut subscriber = Subscriber::new(self);
+        let outcome = until_stopped(async |stop| {
+            let outcome = stay(&mut subscriber, &stop).await;
+            eprintln!("{}", subscriber.totals);
+            outcome
+        })
+        .await;
+        let outcome = outcome.map_err(|error| Failure::problem("cannot watch for signals", &error));
+        outcome?.unwrap_or(Ok(()))
+    }
+}
+
+/// Connects again and again until there is a reason not to.
+async fn stay(subscriber: &mut Subscriber, stop: &CancellationToken) -> Result<(), Failure> {
+    let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
+    let mut ever_welcome = false;
+    loop {
+        let stopped = select! {
+            stopped = subscriber.connect() => stopped,
+            () = stop.cancelled() => return Ok(()),
+        };
+        if mem::take(&mut subscriber.is_welcome) {
+            ever_welcome = true;
+            backoff.reset();
+        }
+        let end = match stopped {
+            Stop::Enough => return Ok(()),
+            Stop::Output(error) => return Err(error.into()),
+            Stop::Ended(end) => end,
+        };
+        match end {
+            End::Refused { .. } => return Err(Failure::problem(&subscriber.url, &end)),
+            _ if !ever_welcome => return Err(Failure::unreachable(&subscriber.url, &end)),
+            _ => {}
+        }
+        let wait = subscriber.retry_after.take();
+        let wait = wait.unwrap_or_else(|| backoff.next(fastrand::f64()));
+        eprintln!("{end}; coming back in {} ms", wait.as_millis());
+        select! {
+            () = sleep(wait) => {}
+            () = stop.cancelled() => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Database URLs as far as configuration cares: is it one, and what of it may be shown.
+
+/// Whether this could be the URL of a database; nothing at all is left to the command to judge.
+pub(super) fn is_postgres(url: &str) -> bool {
+    let rest = url
+        .strip_prefix("postgres://")
+        .or_else(|| url.strip_prefix("postgresql://"));
+    url.is_empty() || rest.is_some_and(|rest| !rest.is_empty())
+}
+
+/// The URL with passwords replaced by `***`. Works on text, so that it also covers URLs too broken
+/// to parse.
+pub fn masked(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return if url.is_empty() { "" } else { "***" }.into();
+    };
+    let (authority, tail) = split_authority(rest);
+    let authority = match authority.rsplit_once('@') {
+        Some((login, host)) => match login.split_once(':') {
+            Some((user, _)) => format!("{user}:***@{host}"),
+            None => authority.into(),
+        },
+        None => authority.into(),
+    };
+    format!("{scheme}://{authority}{}", masked_query(tail))
+}
+
+/// The authority ends at the first `/` or `?` after the last `@`, since an unescaped password may
+/// contain either.
+fn split_authority(rest: &str) -> (&str, &str) {
+    let login = rest.rfind('@').map_or(0, |at| at + 1);
+    let end = rest[login..]
+        .find(['/', '?'])
+        .map_or(rest.len(), |end| login + end);
+    rest.split_at(end)
+}
+
+fn masked_query(tail: &str) -> String {
+    let Some((path, query)) = tail.split_once('?') else {
+        return tail.into();
+    };
+    let pairs = query.split('&').map(|pair| match pair.split_once('=') {
+        Some((key, _)) if key.to_ascii_lowercase().contains("password") => format!("{key}=***"),
+        _ => pair.into(),
+    });
+    format!("{path}?{}", pairs.collect::<Vec<_>>().join("&"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::masked;
+
+    #[test]
+    fn a_password_is_never_shown_wherever_it_stands() {
+        for (url, shown) in [
+            ("", ""),
+            ("hunter2", "***"),
+            (
+                "postgres://u:hunter2@h:5432/db",
+                "postgres://u:***@h:5432/db",
+            ),
+            ("postgres://u:hun/te?r@2@h/db", "postgres://u:***@h/db"),
+            (
+                "postgres://u@h/db?password=hunter2&sslmode=require",
+                "postgres://u@h/db?password=***&sslmode=require",
+            ),
+            (
+                "postgres:///shop?host=/tmp/x&user=u",
+                "postgres:///shop?host=/tmp/x&user=u",
+            ),
+        ] {
+            assert_eq!(masked(url), shown);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Values that parse but cannot work.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use figment::Figment;
+
+use super::{Config, Error, address::is_postgres, source};
+
+struct Rule {
+    key: &'static str,
+    allowed: &'static str,
+    holds: fn(&Config) -> bool,
+}
+
+const fn rule(key: &'static str, allowed: &'static str, holds: fn(&Config) -> bool) -> Rule {
+    Rule {
+        key,
+        allowed,
+        holds,
+    }
+}
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+
+const RULES: &[Rule] = &[
+    rule(
+        URL,
+        "postgres://[user[:password]@]host[:port]/database",
+        |c| is_postgres(c.database.url.reveal()),
+    ),
+    rule("database.mute_above", "at least 1", |c| {
+        c.database.mute_above >= 1
+    }),
+    rule("database.poll_interval", "at least 1ms", |c| {
+        c.database.poll_interval >= MILLISECOND
+    }),
+    rule("database.safety_interval", "at least 1ms", |c| {
+        c.database.safety_interval >= MILLISECOND
+    }),
+    rule("database.heartbeat", "at least 1s", |c| {
+        c.database.heartbeat >= SECOND
+    }),
+    rule("database.connect_timeout", "at least 1ms", |c| {
+        c.database.connect_timeout >= MILLISECOND
+    }),
+    rule("database.statement_timeout", "at least 1ms", |c| {
+        c.database.statement_timeout >= MILLISECOND
+    }),
+    rule("database.read_limit", "at least 1", |c| {
+        c.database.read_limit >= 1
+    }),
+    rule("log.retention", "at least 1m", |c| {
+        c.log.retention >= MINUTE
+    }),
+    rule("log.max_size", "at least 1 MiB", |c| {
+        c.log.max_size >= ByteSize::mib(1)
+    }),
+    rule("log.rotate_interval", "at least 1s", |c| {
+        c.log.rotate_interval >= SECOND
+    }),
+    rule("coalesce.max_entities_per_room", "at least 1", |c| {
+        c.coalesce.max_entities_per_room >= 1
+    }),
+    rule("coalesce.max_pending", "at least 1", |c| {
+        c.coalesce.max_pending >= 1
+    }),
+    rule("hub.queue_frames", "at least 1", |c| {
+        c.hub.queue_frames >= 1
+    }),
+    rule("hub.queue_size", "at least 1 KiB", |c| {
+        c.hub.queue_size >= ByteSize::kib(1)
+    }),
+    rule("gateway.heartbeat", "at least 1s", |c| {
+        c.gateway.heartbeat >= SECOND
+    }),
+    rule("gateway.max_connections", "at least 1", |c| {
+        c.gateway.max_connections >= 1
+    }),
+    rule("gateway.max_rooms_per_connection", "at least 1", |c| {
+        c.gateway.max_rooms_per_connection >= 1
+    }),
+    rule("gateway.max_rooms_per_message", "at least 1", |c| {
+        c.gateway.max_rooms_per_message >= 1
+    }),
+    rule("gateway.max_message_size", "at least 1 KiB", |c| {
+        c.gateway.max_message_size >= ByteSize::kib(1)
+    }),
+    rule("gateway.write_deadline", "at least 1ms", |c| {
+        c.gateway.write_deadline >= MILLISECOND
+    }),
+    rule("gateway.header_timeout", "at least 1ms", |c| {
+        c.gateway.header_timeout >= MILLISECOND
+    }),
+];
+
+const URL: &str = "database.url";
+
+/// Refuses the first value that cannot work.
+pub(super) fn judge(config: &Config, figment: &Figment) -> Result<(), Error> {
+    let Some(broken) = RULES.iter().find(|rule| !(rule.holds)(config)) else {
+        return Ok(());
+    };
+    Err(Error::Impossible {
+        key: broken.key,
+        source_name: source::name_of(figment, broken.key),
+        allowed: broken.allowed,
+        found: found(figment, broken.key),
+    })
+}
+
+fn found(figment: &Figment, key: &str) -> String {
+    let value = figment.find_value(key).ok();
+    let text = value.and_then(|value| serde_json::to_string(&value).ok());
+    match text {
+        Some(text) if key != URL => format!(", not {text}"),
+        _ => String::new(),
+    }
+}

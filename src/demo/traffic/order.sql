@@ -1,0 +1,32 @@
+-- $1 picks the product, $2 is how many are bought.
+with wanted as (
+    select product.id, product.seller_id, product.store_id, product.price
+      from products as product
+     where product.status = 'active'
+     order by product.id
+    offset (select floor($1::float8 * count(*)) from products where status = 'active')
+     limit 1
+), taken as (
+    update inventory
+       set quantity = quantity - $2, updated_at = now()
+      from wanted
+     where inventory.product_id = wanted.id
+       and inventory.variant_id is null
+       and inventory.quantity - inventory.reserved >= $2
+    returning wanted.*
+), counted as (
+    update sales
+       set sold_count = sold_count + $2
+      from taken
+     where sales.product_id = taken.id
+       and now() between sales.starts_at and sales.ends_at
+), purchase as (
+    insert into orders (order_number, user_id, seller_id, store_id, total)
+    select 'D-' || nextval(pg_get_serial_sequence('orders', 'id')), 1 + floor($1::float8 * 1e6)::bigint % 25,
+           taken.seller_id, taken.store_id, taken.price * $2
+      from taken
+    returning id
+)
+insert into order_items (order_id, product_id, quantity, price)
+select purchase.id, taken.id, $2, taken.price
+  from purchase, taken

@@ -1,0 +1,116 @@
+use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
+
+use super::SqlFile;
+
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+const DEADLOCK_DETECTED: &str = "40P01";
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
+
+/// Why nothing was changed in the database.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No connection, or no login.
+    #[error("cannot reach the database: {reason}")]
+    Unreachable {
+        /// What the server or the system says.
+        reason: String,
+    },
+    /// The server lacks what pgbell builds on.
+    #[error("the server is Postgres {found}; pgbell needs 14 or newer")]
+    TooOld {
+        /// As the server calls itself.
+        found: String,
+    },
+    /// Nothing can be installed on a standby.
+    #[error("the server is a standby; connect to the primary")]
+    Standby,
+    /// Somebody else holds a lock that is needed.
+    #[error(
+        "{at}: a lock was not free within {}; nothing was changed, try again",
+        super::LOCK_TIMEOUT
+    )]
+    Busy {
+        /// The step that needed it.
+        at: String,
+    },
+    /// A newer pgbell has been here.
+    #[error(
+        "the database holds migration {version} of a newer pgbell; use that version or a later one"
+    )]
+    Newer {
+        /// The migration this version does not know.
+        version: i64,
+    },
+    /// The record of what is installed does not fit this version.
+    #[error("the installed version does not fit")]
+    Migration(#[source] sqlx::migrate::MigrateError),
+    /// The server refused a statement.
+    #[error("{at}: {reason}")]
+    Refused {
+        /// The step, or file and line.
+        at: String,
+        /// What the server says, with its hint.
+        reason: String,
+    },
+    /// A file ended the transaction that all files share.
+    #[error(
+        "{file} ended the transaction that all files share, so what stood before that may be applied; \
+         remove begin, commit and rollback"
+    )]
+    EndedTransaction {
+        /// The file.
+        file: String,
+    },
+}
+
+impl Error {
+    pub(super) fn connect(source: &sqlx::Error) -> Self {
+        let reason = match source {
+            sqlx::Error::Io(error) => error.to_string(),
+            other => server_error(other).map_or_else(|| other.to_string(), reason),
+        };
+        Self::Unreachable { reason }
+    }
+
+    pub(super) fn in_file(file: &SqlFile, source: &sqlx::Error) -> Self {
+        let position = server_error(source).and_then(PgDatabaseError::position);
+        let at = match position {
+            Some(PgErrorPosition::Original(position)) => {
+                format!("{}:{}", file.name(), file.line_of(position))
+            }
+            _ => file.name().to_owned(),
+        };
+        Self::statement(&at, source)
+    }
+
+    pub(super) fn statement(at: &str, source: &sqlx::Error) -> Self {
+        let at = at.to_owned();
+        let Some(error) = server_error(source) else {
+            let reason = source.to_string();
+            return Self::Refused { at, reason };
+        };
+        if matches!(error.code(), LOCK_NOT_AVAILABLE | DEADLOCK_DETECTED) {
+            return Self::Busy { at };
+        }
+        let reason = reason(error);
+        Self::Refused { at, reason }
+    }
+}
+
+fn server_error(error: &sqlx::Error) -> Option<&PgDatabaseError> {
+    error.as_database_error()?.try_downcast_ref()
+}
+
+fn reason(error: &PgDatabaseError) -> String {
+    let who = "use the owner of the database with CREATEROLE and membership in pgbell_owner, or a superuser";
+    let fallback = (error.code() == INSUFFICIENT_PRIVILEGE).then_some(who);
+    [
+        Some(error.message()),
+        error.detail(),
+        error.hint().or(fallback),
+    ]
+    .into_iter()
+    .flatten()
+    .collect::<Vec<_>>()
+    .join("; ")
+}

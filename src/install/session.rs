@@ -1,0 +1,92 @@
+//! A connection for one verb, and the manners of its transaction.
+
+use std::{io, str::FromStr, time::Duration};
+
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Connection, PgConnection, Postgres, Transaction,
+    postgres::PgConnectOptions,
+};
+use tokio::time::{sleep, timeout};
+
+use super::{Error, LOCK_TIMEOUT};
+use crate::backoff::Backoff;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// First release with everything pgbell builds on, such as `create or replace trigger`.
+const OLDEST_SERVER: i32 = 140_000;
+
+/// Times a lock is asked for before a verb gives up.
+const ATTEMPTS: u32 = 5;
+
+/// What keeps two installers of one database apart.
+pub(super) const INSTALLERS_LOCK: &str =
+    "do $$ begin perform pg_advisory_xact_lock(hashtextextended('pgbell.install', 0)); end $$";
+
+pub(super) struct Session {
+    connection: PgConnection,
+}
+
+impl Session {
+    /// Connects to a primary that is new enough.
+    pub(super) async fn open(url: &str) -> Result<Self, Error> {
+        let mut connection = connect(url)
+            .await
+            .map_err(|source| Error::connect(&source))?;
+        let (number, version, standby): (i32, String, bool) = sqlx::query_as(
+            "select current_setting('server_version_num')::int, \
+                    current_setting('server_version'), pg_is_in_recovery()",
+        )
+        .fetch_one(&mut connection)
+        .await
+        .map_err(|source| Error::connect(&source))?;
+        if number < OLDEST_SERVER {
+            return Err(Error::TooOld { found: version });
+        }
+        if standby {
+            return Err(Error::Standby);
+        }
+        Ok(Self { connection })
+    }
+
+    /// Begins a transaction that waits for no lock longer than [`LOCK_TIMEOUT`] and excludes other
+    /// installers.
+    pub(super) async fn begin(&mut self) -> Result<Transaction<'_, Postgres>, Error> {
+        let refused = |source| Error::statement("begin", &source);
+        let mut transaction = self.connection.begin().await.map_err(refused)?;
+        let manners = format!("set local lock_timeout = '{LOCK_TIMEOUT}'; {INSTALLERS_LOCK}");
+        sqlx::raw_sql(AssertSqlSafe(manners))
+            .execute(&mut *transaction)
+            .await
+            .map_err(refused)?;
+        Ok(transaction)
+    }
+}
+
+pub(super) async fn commit(transaction: Transaction<'_, Postgres>) -> Result<(), Error> {
+    let outcome = transaction.commit().await;
+    outcome.map_err(|source| Error::statement("commit", &source))
+}
+
+/// Tries again with a growing pause while a lock is not free.
+pub(super) async fn retrying(attempt: impl AsyncFn() -> Result<(), Error>) -> Result<(), Error> {
+    let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(2));
+    for _ in 1..ATTEMPTS {
+        match attempt().await {
+            Err(Error::Busy { at }) => {
+                tracing::info!(at, "a lock is not free, trying again");
+                sleep(backoff.next(fastrand::f64())).await;
+            }
+            outcome => return outcome,
+        }
+    }
+    attempt().await
+}
+
+async fn connect(url: &str) -> Result<PgConnection, sqlx::Error> {
+    let options = PgConnectOptions::from_str(url)?
+        .application_name("pgbell install")
+        .disable_statement_logging();
+    let connecting = timeout(CONNECT_TIMEOUT, options.connect()).await;
+    connecting.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+}
