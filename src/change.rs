@@ -1,7 +1,4 @@
-//! A change: one row of `pgbell.change`, as every stage sees it, and how changes of one entity fold.
-//!
-//! Folding is the heart of coalescing and is kept here, free of clocks and channels, so that a
-//! window, a slow consumer's queue and a resume index all fold alike.
+//! A change: one row of `pgbell.change`, and what capture hands to coalesce.
 
 use std::sync::Arc;
 
@@ -10,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::room::Target;
+use crate::{cursor::Cursor, room::Target};
 
 /// What happened to the row.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -87,123 +84,50 @@ impl Change {
     }
 }
 
-/// All changes of one entity in one room since the last flush, as one. This is what goes on the
-/// wire as an element of `changes`.
-#[derive(Clone, Debug, Serialize)]
-pub struct Folded {
-    /// Kind of the entity.
-    pub entity: Arc<str>,
-    /// Which entity.
-    pub id: Arc<str>,
-    /// The operation that leads from the state before the first change to the one after the last.
-    pub op: Op,
-    /// Union of the events, in order of first appearance.
-    pub events: Events,
-    /// How many row changes were folded.
-    pub count: u64,
-    /// Time of the oldest change in here.
-    pub at: Timestamp,
-    /// The earliest known value of each column that changed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub old: Option<Arc<Columns>>,
-    /// The latest known value of each column that changed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub new: Option<Arc<Columns>>,
-    /// Set while every folded change carries the same origin.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub origin: Option<Arc<str>>,
-    #[serde(skip)]
-    row: RowChange,
-}
-
-/// Identifies the row change that is being assembled. A trigger writes one log row per audience,
-/// so one changed table row may arrive as several log rows, which count once.
+/// What capture hands on, in the order it happened.
 #[derive(Clone, Debug)]
-struct RowChange {
-    xid: u64,
-    at: Timestamp,
-    op: Op,
-    events: Events,
+pub enum Captured {
+    /// Every change that became visible between the previous position and this one.
+    Batch {
+        /// The changes, in the order of the log.
+        changes: Vec<Change>,
+        /// The position after them.
+        cursor: Cursor,
+    },
+    /// Changes may have happened that nobody can account for.
+    Gap {
+        /// Why.
+        reason: ResyncReason,
+        /// The position after the gap.
+        cursor: Cursor,
+    },
 }
 
-impl Folded {
-    /// The fold of a single change.
-    pub fn new(change: &Change) -> Self {
-        Self {
-            entity: change.entity.clone(),
-            id: change.id.clone(),
-            op: change.op,
-            events: change.events.clone(),
-            count: 1,
-            at: change.at,
-            old: change.old.clone(),
-            new: change.new.clone(),
-            origin: change.origin.clone(),
-            row: RowChange::new(change),
-        }
-    }
-
-    /// Adds a later change of the same entity.
-    pub fn absorb(&mut self, next: &Change) {
-        if self.row.continues_with(next) {
-            self.row.events = union(&self.row.events, &next.events);
-        } else {
-            self.count += 1;
-            self.op = self.op.then(next.op);
-            self.row = RowChange::new(next);
-        }
-        self.events = union(&self.events, &next.events);
-        self.at = self.at.min(next.at);
-        merge(&mut self.old, next.old.as_ref(), Keep::Earliest);
-        merge(&mut self.new, next.new.as_ref(), Keep::Latest);
-        if self.origin != next.origin {
-            self.origin = None;
-        }
-    }
+/// Why rooms are told to resync.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResyncReason {
+    /// A stretch of changes was not seen.
+    Gap,
+    /// Too many entities changed to name them.
+    Bulk,
+    /// This client did not read fast enough.
+    SlowConsumer,
+    /// The database is another one, or has another history, than before.
+    Epoch,
+    /// The change log no longer reaches back far enough.
+    Truncated,
 }
 
-impl RowChange {
-    fn new(change: &Change) -> Self {
-        Self {
-            xid: change.xid,
-            at: change.at,
-            op: change.op,
-            events: change.events.clone(),
-        }
-    }
-
-    /// Log rows of one statement share transaction and time. If they also name different events
-    /// they describe one changed row; a second change of the row repeats an event.
-    fn continues_with(&self, next: &Change) -> bool {
-        (self.xid, self.at, self.op) == (next.xid, next.at, next.op)
-            && !next.events.iter().any(|event| self.events.contains(event))
-    }
-}
-
-fn union(known: &Events, more: &Events) -> Events {
-    if Arc::ptr_eq(known, more) || more.iter().all(|event| known.contains(event)) {
-        return known.clone();
-    }
-    let new = more.iter().filter(|event| !known.contains(event));
-    known.iter().chain(new).cloned().collect()
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Keep {
-    Earliest,
-    Latest,
-}
-
-fn merge(known: &mut Option<Arc<Columns>>, more: Option<&Arc<Columns>>, keep: Keep) {
-    let Some(more) = more else { return };
-    let Some(known) = known else {
-        *known = Some(more.clone());
-        return;
-    };
-    let known = Arc::make_mut(known);
-    for (column, value) in more.iter() {
-        if keep == Keep::Latest || !known.contains_key(column) {
-            known.insert(column.clone(), value.clone());
+impl ResyncReason {
+    /// The name on the wire and in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gap => "gap",
+            Self::Bulk => "bulk",
+            Self::SlowConsumer => "slow_consumer",
+            Self::Epoch => "epoch",
+            Self::Truncated => "truncated",
         }
     }
 }

@@ -12,4 +12,8 @@ pub mod demo;
 pub mod gateway;
 pub mod hub;
 pub mod install;
+pub mod invalidation;
+pub mod protocol;
 pub mod room;
+pub mod status;
+pub mod telemetry;

@@ -29,7 +29,7 @@ impl Serve {
         announce(&config);
         raise_open_files();
         let outcome = until_stopped(async |stop| {
-            let app = App::bind(config).await?;
+            let app = App::bind(config)?;
             let address = app.local_addr();
             info!(%address, "listening on http://{address}");
             app.run(stop.cancelled_owned()).await

@@ -1,5 +1,10 @@
-//! Coalesce: from batches of changes to one invalidation per room and window.
+//! Coalesce: from batches of changes to at most one invalidation per room and window.
+//!
+//! `window` decides, `worker` waits.
 
 mod config;
+mod window;
+mod worker;
 
 pub use config::{Config, RoomRule};
+pub use worker::run;

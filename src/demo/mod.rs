@@ -20,7 +20,6 @@ use crate::{
 };
 use database::Database;
 
-pub use info::Info;
 pub use postgres::ThrowawayPostgres;
 pub use traffic::Traffic;
 
@@ -87,8 +86,10 @@ async fn watch(
     config.database.url = Secret(url.clone());
     config.database.transport = Transport::Doorbell;
     config.access.open = true;
-    let app = App::bind(config).await?;
-    welcome(&Info::of(database).welcome(app.local_addr()))?;
+    let page = info::page(database);
+    let psql = page.psql.clone();
+    let app = App::bind(config)?.with_demo(page);
+    welcome(&info::welcome(&psql, app.local_addr()))?;
     select! {
         outcome = app.run(stop.cancelled_owned()) => Ok(outcome?),
         never = traffic.run(&url) => match never {},

@@ -1,5 +1,75 @@
-//! Gateway: from sockets to sessions of the hub.
+//! Gateway: from sockets to sessions of the hub, and the pages that tell how the daemon is.
+//!
+//! `server` accepts connections, `router` knows the paths, `upgrade` turns a request into a
+//! WebSocket, `session` is one client.
 
 mod config;
+mod console;
+mod health;
+mod router;
+mod server;
+mod session;
+mod upgrade;
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use config::{AccessConfig, Config};
+pub use console::DemoPage;
+pub use server::{bind, serve};
+
+use crate::{
+    hub::{Handle, OutboxLimits},
+    status::DatabaseStatus,
+    telemetry::Metrics,
+};
+
+/// What every connection needs. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    inner: Arc<Inner>,
+}
+
+/// What a [`Gateway`] is made of.
+#[derive(Debug)]
+pub struct Inner {
+    /// What clients may do.
+    pub config: Config,
+    /// Bounds of every session's outbox.
+    pub outbox: OutboxLimits,
+    /// Where sessions go.
+    pub hub: Handle,
+    /// How the database is.
+    pub status: watch::Receiver<DatabaseStatus>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Knows every session that is open.
+    pub sessions: TaskTracker,
+    /// Cancelled when no more connections are to be accepted.
+    pub stop: CancellationToken,
+    /// When the daemon started, for `/health`.
+    pub started: std::time::Instant,
+    /// How changes travel, for `/health`.
+    pub transport: &'static str,
+    /// What the console tells about a demo, if this is one.
+    pub demo: Option<DemoPage>,
+}
+
+impl std::ops::Deref for Gateway {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.inner
+    }
+}
+
+impl Gateway {
+    /// Shares `inner` among connections.
+    pub fn new(inner: Inner) -> Self {
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+}

@@ -1,5 +1,106 @@
 //! Hub: rooms and the sessions in them.
+//!
+//! One task owns all of it, so joining a room and being told about it happen in one order and need
+//! no lock. `registry` knows who is where, `frame` encodes once what many are sent, `outbox` gets it
+//! onto a socket or keeps it within bounds.
 
 mod config;
+mod frame;
+mod outbox;
+mod registry;
+mod worker;
+
+use std::sync::Arc;
+
+use serde_json::Number;
+use tokio::sync::{mpsc, oneshot};
 
 pub use config::{Config, ResumeConfig};
+pub(crate) use frame::Frame;
+pub use outbox::{Outbox, OutboxLimits, Progress, Wire};
+pub use registry::SessionKey;
+pub use worker::{Hub, Settings};
+
+use crate::protocol::ConnectionId;
+
+/// What a session asks of the hub. Answers go to its outbox, in order with everything else.
+#[derive(Debug)]
+pub enum Command {
+    /// Welcomes a session, once the daemon has a position to welcome it with.
+    Join {
+        /// Its name.
+        connection: ConnectionId,
+        /// Where it is sent to.
+        outbox: Arc<Outbox>,
+        /// Told its key.
+        key: oneshot::Sender<SessionKey>,
+    },
+    /// Forgets a session.
+    Leave {
+        /// Which.
+        key: SessionKey,
+    },
+    /// Something a welcomed session asks.
+    Request {
+        /// Who asks.
+        key: SessionKey,
+        /// The request's number.
+        id: Option<Number>,
+        /// What is asked.
+        request: Request,
+    },
+}
+
+/// What a welcomed session can ask.
+#[derive(Debug)]
+pub enum Request {
+    /// To be in these rooms.
+    Subscribe {
+        /// Names as the client gave them.
+        rooms: Vec<String>,
+        /// The position it knows.
+        since: Option<String>,
+    },
+    /// To be in these rooms no longer.
+    Unsubscribe {
+        /// Names as the client gave them.
+        rooms: Vec<String>,
+    },
+    /// What it missed.
+    Sync {
+        /// Names as the client gave them; all of its rooms where absent.
+        rooms: Option<Vec<String>>,
+    },
+}
+
+impl Request {
+    /// How many rooms it names.
+    pub fn rooms(&self) -> usize {
+        match self {
+            Self::Subscribe { rooms, .. } | Self::Unsubscribe { rooms } => rooms.len(),
+            Self::Sync { rooms } => rooms.as_ref().map_or(0, Vec::len),
+        }
+    }
+}
+
+/// How sessions reach the hub. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    commands: mpsc::Sender<Command>,
+}
+
+impl Handle {
+    /// Most commands that wait for the hub; a session with one more waits itself.
+    const MAX_COMMANDS: usize = 4096;
+
+    /// A handle, and what the hub receives through it.
+    pub fn new() -> (Self, mpsc::Receiver<Command>) {
+        let (commands, received) = mpsc::channel(Self::MAX_COMMANDS);
+        (Self { commands }, received)
+    }
+
+    /// Sends a command. Returns false if the hub has stopped.
+    pub async fn send(&self, command: Command) -> bool {
+        self.commands.send(command).await.is_ok()
+    }
+}

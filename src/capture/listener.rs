@@ -1,0 +1,145 @@
+//! The connection that LISTENs.
+//!
+//! It is never in a transaction and never waits for anything downstream: a listener that stops
+//! reading would hold the tail of the server's notification queue, and a full queue fails the
+//! commits of writers. What it hears is folded into a [`Bell`] of bounded size.
+
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::{sync::Notify, task::JoinHandle};
+use tokio_postgres::{AsyncMessage, Client};
+
+use super::{DatabaseConfig, Error, connect};
+
+/// Most changes of the `payload` transport held for the reader; what more come is a gap.
+const MAX_PAYLOADS: usize = 20_000;
+
+/// What was heard since somebody last looked.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// Commits that rang.
+    pub(super) rings: u64,
+    /// Whether some daemon muted the bell.
+    pub(super) muted: bool,
+    /// Changes that came inside notifications, in commit order.
+    pub(super) payloads: VecDeque<String>,
+    /// Whether more changes came inside notifications than were held.
+    pub(super) overflowed: bool,
+    /// Whether the connection has ended.
+    pub(super) ended: bool,
+}
+
+/// Where the listener leaves what it hears.
+#[derive(Debug, Default)]
+pub(super) struct Bell {
+    heard: Mutex<Heard>,
+    beat: Mutex<u64>,
+    woken: Notify,
+    beaten: Notify,
+}
+
+impl Bell {
+    /// Waits until something was heard that wants a look.
+    pub(super) async fn wake(&self) {
+        self.woken.notified().await;
+    }
+
+    /// Takes what was heard.
+    pub(super) fn take(&self) -> Heard {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = heard.ended;
+        let taken = std::mem::take(&mut *heard);
+        heard.ended = ended;
+        taken
+    }
+
+    /// Waits until heartbeat `number` was heard.
+    pub(super) async fn beat(&self, number: u64) {
+        while *self.beat.lock().unwrap_or_else(PoisonError::into_inner) < number {
+            self.beaten.notified().await;
+        }
+    }
+
+    fn hear(&self, payload: &str, beat: &str) {
+        if let Some(number) = payload.strip_prefix(beat) {
+            if let Ok(number) = number.parse() {
+                *self.beat.lock().unwrap_or_else(PoisonError::into_inner) = number;
+                self.beaten.notify_one();
+            }
+            return;
+        }
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        match payload {
+            "" => heard.rings += 1,
+            "muted" => heard.muted = true,
+            change if change.starts_with('{') && heard.payloads.len() < MAX_PAYLOADS => {
+                heard.payloads.push_back(change.to_owned());
+            }
+            change if change.starts_with('{') => heard.overflowed = true,
+            // Another daemon's heartbeat, or a stranger on our channel.
+            _ => return,
+        }
+        self.woken.notify_one();
+    }
+
+    fn end(&self) {
+        self.heard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .ended = true;
+        self.woken.notify_one();
+    }
+}
+
+/// A connection that listens, and stops when dropped.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) bell: Arc<Bell>,
+    /// What this session's heartbeats begin with.
+    pub(super) beat: String,
+    driver: JoinHandle<()>,
+    client: Client,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Listener {
+    /// Connects and listens. When this returns, LISTEN has committed: whatever commits from now on
+    /// is heard, and whatever committed before is visible to a read that starts now.
+    pub(super) async fn start(config: &DatabaseConfig) -> Result<Self, Error> {
+        let (client, mut connection) = connect::raw(config).await?;
+        let bell = Arc::new(Bell::default());
+        let beat = format!("beat {:x} ", fastrand::u64(..));
+        let driver = tokio::spawn({
+            let (bell, beat) = (bell.clone(), beat.clone());
+            async move {
+                while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
+                    if let AsyncMessage::Notification(notification) = message {
+                        bell.hear(notification.payload(), &beat);
+                    }
+                }
+                bell.end();
+            }
+        });
+        let listener = Self {
+            bell,
+            beat,
+            driver,
+            client,
+        };
+        let listen = listener.client.batch_execute("listen pgbell");
+        tokio::time::timeout(config.connect_timeout, listen)
+            .await
+            .map_err(|_| Error::ConnectTimeout(config.connect_timeout))?
+            .map_err(Error::query("listen"))?;
+        Ok(listener)
+    }
+}

@@ -1,0 +1,185 @@
+//! Reading the change log by snapshot difference.
+//!
+//! One statement returns its own snapshot and the rows that became visible since the previous one:
+//! those at or past its `xmax`, and those of transactions that were running then. No commit is
+//! skipped, whatever the order, and none waits for a long transaction.
+
+use std::{pin::pin, time::Duration};
+
+use futures_util::TryStreamExt;
+use tokio_postgres::{Client, Row, Statement};
+
+use super::{
+    DatabaseConfig, Error, connect,
+    row::{LogRow, Xid8},
+};
+use crate::{
+    change::Change,
+    cursor::{Epoch, Snapshot},
+    telemetry::Metrics,
+};
+
+/// The first row describes the read; the others are changes. The snapshot the function returns is
+/// the one the statement reads with. Parts of the union run in order, but nothing relies on it.
+const READ: &str = "
+    select pg_current_snapshot()::text,
+           (select coalesce(horizon, '0') from pgbell.install),
+           pg_sequence_last_value('pgbell.doorbell') is not null,
+           (select extract(epoch from min(due_at) - clock_timestamp())::float8 from pgbell.schedule),
+           null::xid8, null::timestamptz, null, null, null, null::text[], null::text[],
+           null::jsonb, null::jsonb, null
+    union all
+    select null, null, null, null, xid, at, entity, id, op, events, rooms, old, new, origin
+      from pgbell.change
+     where xid >= pg_snapshot_xmax($1::text::pg_snapshot)
+    union all
+    select null, null, null, null, xid, at, entity, id, op, events, rooms, old, new, origin
+      from pgbell.change
+     where xid = any (array(select pg_snapshot_xip($1::text::pg_snapshot)))
+     limit $2";
+
+/// The statement is planned once, perhaps while the log is empty, and then used on a log of any
+/// size: only index scans are good plans for it. `read only` because reading is all it may do.
+const SETTINGS: &str = "
+    set enable_seqscan = off;
+    set enable_bitmapscan = off;
+    set max_parallel_workers_per_gather = 0;
+    set jit = off;
+    set plan_cache_mode = force_generic_plan;
+    set default_transaction_read_only = on";
+
+/// What one read brought.
+#[derive(Debug)]
+pub(super) struct Read {
+    /// The position after it.
+    pub(super) snapshot: Snapshot,
+    /// Positions whose `xmax` is not above this may have missed dropped changes.
+    pub(super) horizon: u64,
+    /// Whether writers are told not to ring.
+    pub(super) muted: bool,
+    /// Time until the next scheduled change; zero if it is late.
+    pub(super) next_due: Option<Duration>,
+    /// The changes.
+    pub(super) changes: Vec<Change>,
+    /// How many transactions they come from, as a measure of how often writers would ring.
+    pub(super) commits: u64,
+    /// Whether more changes became visible than one read takes.
+    pub(super) overflowed: bool,
+}
+
+/// A connection that reads the log.
+#[derive(Debug)]
+pub(super) struct LogReader {
+    session: connect::Session,
+    read: Statement,
+    limit: u32,
+    metrics: Metrics,
+}
+
+impl LogReader {
+    /// Connects, and refuses a database that cannot be read from.
+    pub(super) async fn connect(config: &DatabaseConfig, metrics: Metrics) -> Result<Self, Error> {
+        let session = connect::session(config, SETTINGS).await?;
+        check(&session.client).await?;
+        let read = session
+            .client
+            .prepare(READ)
+            .await
+            .map_err(Error::query("prepare to read the log"))?;
+        Ok(Self {
+            session,
+            read,
+            limit: config.read_limit,
+            metrics,
+        })
+    }
+
+    /// Which history this is, and where it stands.
+    pub(super) async fn position(&self) -> Result<(Epoch, Snapshot), Error> {
+        let query = "select pgbell.epoch(), pg_current_snapshot()::text";
+        let row = self.session.client.query_one(query, &[]).await;
+        let row = row.map_err(Error::query("read the position"))?;
+        let snapshot = row
+            .get::<_, &str>(1)
+            .parse()
+            .map_err(|_| Error::NoPosition)?;
+        Ok((row.get::<_, &str>(0).into(), snapshot))
+    }
+
+    /// What became visible since `previous`.
+    pub(super) async fn read(&self, previous: &Snapshot) -> Result<Read, Error> {
+        let (previous, limit) = (previous.to_string(), i64::from(self.limit) + 2);
+        let failed = Error::query("read the log");
+        let (read, rows) = self.collect(&previous, limit).await.map_err(failed)?;
+        self.metrics.log_reads.inc();
+        let mut read = read.ok_or(Error::NoPosition)?;
+        read.overflowed = rows.len() > self.limit as usize;
+        read.commits = commits(&rows);
+        self.metrics.changes.inc_by(rows.len() as u64);
+        read.changes = rows
+            .into_iter()
+            .filter_map(|row| row.into_change(&self.metrics))
+            .collect();
+        Ok(read)
+    }
+
+    async fn collect(
+        &self,
+        previous: &str,
+        limit: i64,
+    ) -> Result<(Option<Read>, Vec<LogRow>), tokio_postgres::Error> {
+        let params: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&previous, &limit];
+        let stream = self.session.client.query_raw(&self.read, params).await?;
+        let mut stream = pin!(stream);
+        let (mut read, mut rows) = (None, Vec::new());
+        while let Some(row) = stream.try_next().await? {
+            match description(&row)? {
+                Some(description) => read = Some(description),
+                None => rows.push(LogRow::from_columns(&row, 4)?),
+            }
+        }
+        Ok((read, rows))
+    }
+}
+
+fn description(row: &Row) -> Result<Option<Read>, tokio_postgres::Error> {
+    let snapshot: Option<&str> = row.try_get(0)?;
+    let Some(snapshot) = snapshot.and_then(|text| text.parse().ok()) else {
+        return Ok(None);
+    };
+    let next_due: Option<f64> = row.try_get(3)?;
+    Ok(Some(Read {
+        snapshot,
+        horizon: row.try_get::<_, Option<Xid8>>(1)?.map_or(0, |xid| xid.0),
+        muted: row.try_get::<_, Option<bool>>(2)?.unwrap_or(false),
+        // A date too far away for a Duration is not due while this process lives.
+        next_due: next_due.and_then(|secs| Duration::try_from_secs_f64(secs.max(0.0)).ok()),
+        changes: Vec::new(),
+        commits: 0,
+        overflowed: false,
+    }))
+}
+
+/// Rows of one transaction stand together more often than not; counting the seams is near enough
+/// for a rate.
+fn commits(rows: &[LogRow]) -> u64 {
+    let seams = rows
+        .windows(2)
+        .filter(|pair| pair[0].xid != pair[1].xid)
+        .count();
+    seams as u64 + u64::from(!rows.is_empty())
+}
+
+/// Refuses a standby, and a database without our schema.
+async fn check(client: &Client) -> Result<(), Error> {
+    let query = "select pg_is_in_recovery(), to_regclass('pgbell.change') is not null";
+    let row = client
+        .query_one(query, &[])
+        .await
+        .map_err(Error::query("look at the database"))?;
+    match (row.get(0), row.get(1)) {
+        (true, _) => Err(Error::Standby),
+        (false, false) => Err(Error::NotInstalled),
+        (false, true) => Ok(()),
+    }
+}

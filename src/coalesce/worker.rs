@@ -1,0 +1,129 @@
+//! The driver of the window: takes batches, waits for deadlines, hands on flushes.
+
+use std::time::Instant;
+
+use tokio::{
+    sync::mpsc::{Receiver, Sender},
+    time::sleep_until,
+};
+
+use super::{Config, window::Window};
+use crate::{
+    change::{Captured, ResyncReason},
+    invalidation::{CursorText, Flush},
+    room::Target,
+    telemetry::{Metrics, Reason},
+};
+
+/// Runs until `captured` closes, then flushes what is left. Ends early if nobody takes flushes.
+///
+/// A slow hub makes `flushes` full, which makes this stage wait, which makes capture wait: nothing
+/// is dropped, and the log in the database is the buffer.
+pub async fn run(
+    config: Config,
+    mut captured: Receiver<Captured>,
+    flushes: Sender<Flush>,
+    metrics: Metrics,
+) {
+    let mut worker = Worker {
+        window: Window::new(config, "".into()),
+        told: "".into(),
+        metrics,
+    };
+    loop {
+        let deadline = worker.window.next_deadline();
+        let next = tokio::select! {
+            biased;
+            next = captured.recv() => match next {
+                Some(captured) => worker.take(captured),
+                None => break,
+            },
+            () = until(deadline) => None,
+        };
+        let due = worker.window.flush(Instant::now());
+        for flush in next.into_iter().chain([due]) {
+            if worker.is_news(&flush) && flushes.send(flush).await.is_err() {
+                return;
+            }
+        }
+    }
+    let rest = worker.window.flush_all(Instant::now());
+    if worker.is_news(&rest) {
+        // The hub may be gone already when the whole daemon stops; then nobody is left to tell.
+        let _ = flushes.send(rest).await;
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+struct Worker {
+    window: Window,
+    /// The cursor the hub knows.
+    told: CursorText,
+    metrics: Metrics,
+}
+
+impl Worker {
+    /// Takes in what capture hands on. A gap is told at once.
+    fn take(&mut self, captured: Captured) -> Option<Flush> {
+        match captured {
+            Captured::Batch { changes, cursor } => {
+                self.window
+                    .absorb(&changes, cursor.to_string().into(), Instant::now());
+                None
+            }
+            Captured::Gap { reason, cursor } => {
+                let cursor: CursorText = cursor.to_string().into();
+                self.window.start_over(cursor.clone());
+                Some(resync_all(cursor, reason))
+            }
+        }
+    }
+
+    fn is_news(&mut self, flush: &Flush) -> bool {
+        self.count(flush);
+        let empty = flush.invalidations.is_empty() && flush.resyncs.is_empty();
+        let moved = self.told != flush.then;
+        self.told = flush.then.clone();
+        moved || !empty
+    }
+
+    fn count(&self, flush: &Flush) {
+        let (rooms, entities) = self.window.pending();
+        self.metrics.pending_batches.set(rooms as i64);
+        self.metrics.pending_entities.set(entities as i64);
+        self.metrics
+            .invalidations
+            .inc_by(flush.invalidations.len() as u64);
+        let now = jiff::Timestamp::now();
+        for invalidation in &flush.invalidations {
+            self.metrics
+                .invalidated_entities
+                .inc_by(invalidation.changes.len() as u64);
+            if let Some(oldest) = invalidation.changes.iter().map(|change| change.at).min() {
+                let age = now.duration_since(oldest).as_secs_f64();
+                self.metrics.change_to_flush_seconds.observe(age.max(0.0));
+            }
+        }
+        for (_, reason) in &flush.resyncs {
+            self.metrics
+                .resyncs
+                .get_or_create(&Reason::new(reason.as_str()))
+                .inc();
+        }
+    }
+}
+
+fn resync_all(cursor: CursorText, reason: ResyncReason) -> Flush {
+    Flush {
+        cursor: cursor.clone(),
+        then: cursor,
+        invalidations: Vec::new(),
+        resyncs: vec![(Target::every(), reason)],
+    }
+}

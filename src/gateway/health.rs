@@ -1,0 +1,119 @@
+//! How the daemon is: for supervisors, for load balancers, for people, for Prometheus.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+};
+use serde::Serialize;
+
+use super::Gateway;
+use crate::status::{DatabaseState, DatabaseStatus};
+
+/// The process turns. Slow to fail: a restart does not bring a database back.
+pub(super) async fn livez() -> &'static str {
+    "ok\n"
+}
+
+/// Changes arrive and connections are accepted. Fast to fail; open connections stay open.
+pub(super) async fn readyz(State(gateway): State<Gateway>) -> (StatusCode, String) {
+    let status = gateway.status.borrow().clone();
+    match overall(&gateway, &status) {
+        Overall::Ok => (StatusCode::OK, "ok\n".into()),
+        Overall::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining\n".into()),
+        Overall::Starting | Overall::Degraded => {
+            let problem = status
+                .problem
+                .unwrap_or_else(|| "the first connection is being made".into());
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("database: {problem}\n"),
+            )
+        }
+    }
+}
+
+/// Everything at a glance.
+pub(super) async fn health(State(gateway): State<Gateway>) -> Json<Health> {
+    Json(Health::of(&gateway))
+}
+
+/// What is counted, for Prometheus.
+pub(super) async fn metrics(State(gateway): State<Gateway>) -> impl IntoResponse {
+    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    (
+        [(header::CONTENT_TYPE, OPEN_METRICS)],
+        gateway.metrics.render(),
+    )
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Overall {
+    Ok,
+    Starting,
+    Degraded,
+    Draining,
+}
+
+/// The answer of `/health`. Counts of things are of now, `…_total` since the start.
+#[derive(Debug, Serialize)]
+pub(super) struct Health {
+    status: Overall,
+    version: &'static str,
+    uptime_seconds: u64,
+    connections: i64,
+    rooms: i64,
+    subscribers: i64,
+    pending_batches: i64,
+    pending_entities: i64,
+    changes_total: u64,
+    invalidations_total: u64,
+    invalidated_entities_total: u64,
+    frames_sent_total: u64,
+    deliveries_total: u64,
+    database: Database,
+}
+
+#[derive(Debug, Serialize)]
+struct Database {
+    #[serde(flatten)]
+    status: DatabaseStatus,
+    transport: &'static str,
+}
+
+impl Health {
+    fn of(gateway: &Gateway) -> Self {
+        let metrics = &gateway.metrics;
+        let database = gateway.status.borrow().clone();
+        Self {
+            status: overall(gateway, &database),
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_seconds: gateway.started.elapsed().as_secs(),
+            connections: metrics.connections.get(),
+            rooms: metrics.rooms.get(),
+            subscribers: metrics.subscribers.get(),
+            pending_batches: metrics.pending_batches.get(),
+            pending_entities: metrics.pending_entities.get(),
+            changes_total: metrics.changes.get(),
+            invalidations_total: metrics.invalidations.get(),
+            invalidated_entities_total: metrics.invalidated_entities.get(),
+            frames_sent_total: metrics.frames.get(),
+            deliveries_total: metrics.deliveries.get(),
+            database: Database {
+                status: database,
+                transport: gateway.transport,
+            },
+        }
+    }
+}
+
+fn overall(gateway: &Gateway, database: &DatabaseStatus) -> Overall {
+    match database.state {
+        _ if gateway.stop.is_cancelled() => Overall::Draining,
+        DatabaseState::Live => Overall::Ok,
+        DatabaseState::Connecting => Overall::Starting,
+        DatabaseState::Lost => Overall::Degraded,
+    }
+}

@@ -1,0 +1,17 @@
+//! Which path is answered by what.
+
+use axum::{Router, routing::get};
+
+use super::{Gateway, console, health, upgrade};
+
+/// Every path of the daemon.
+pub(super) fn router(gateway: Gateway) -> Router {
+    Router::new()
+        .route("/ws", get(upgrade::upgrade))
+        .route("/livez", get(health::livez))
+        .route("/readyz", get(health::readyz))
+        .route("/health", get(health::health))
+        .route("/metrics", get(health::metrics))
+        .merge(console::router())
+        .with_state(gateway)
+}

@@ -1,0 +1,313 @@
+//! One client: reads what it says, and drains its outbox when the hub could not.
+//!
+//! Frames from the client are taken apart by tungstenite, which also answers pings and closes.
+//! What the server says was encoded by the hub and does not pass through here while the socket
+//! takes it.
+
+use std::{
+    io::{self, IoSlice, Read, Write},
+    ops::ControlFlow,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde_json::Number;
+use tokio::{
+    io::Interest,
+    net::TcpStream,
+    sync::oneshot,
+    time::{sleep, timeout},
+};
+use tungstenite::{
+    Error as WireError, Message,
+    error::{CapacityError, ProtocolError},
+    protocol::{Role, WebSocketConfig, WebSocketContext},
+};
+
+use super::Gateway;
+use crate::{
+    hub::{Command, Frame, Outbox, Progress, Request, SessionKey, Wire},
+    protocol::{ClientMessage, CloseReason, ConnectionId, ErrorCode, ServerMessage},
+    telemetry::Reason,
+};
+
+/// What one read may take. Clients say little; a larger message takes more reads.
+const READ_BUFFER: usize = 1024;
+/// Longest wait for a position to welcome a client with.
+const WELCOME_DEADLINE: Duration = Duration::from_secs(10);
+/// Longest time from the decision to close until the socket is dropped.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
+
+/// Serves a client until one side closes. `begun` is what came right behind the handshake.
+pub(super) async fn run(
+    gateway: Gateway,
+    stream: Arc<TcpStream>,
+    begun: Vec<u8>,
+    refusal: Option<CloseReason>,
+) {
+    gateway.metrics.connections.inc();
+    let outbox = Arc::new(Outbox::new(
+        Box::new(Socket(stream.clone())),
+        gateway.outbox,
+        Instant::now(),
+    ));
+    let largest = usize::try_from(gateway.config.max_message_size.as_u64()).unwrap_or(usize::MAX);
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0)
+        .max_message_size(Some(largest))
+        .max_frame_size(Some(largest));
+    let mut session = Session {
+        socket: Duplex { stream, outbox },
+        context: WebSocketContext::from_partially_read(begun, Role::Server, Some(config)),
+        gateway,
+        key: None,
+    };
+    let reason = match refusal {
+        Some(reason) => reason,
+        None => session.serve().await,
+    };
+    session.end(reason).await;
+}
+
+struct Session {
+    gateway: Gateway,
+    socket: Duplex,
+    context: WebSocketContext,
+    key: Option<SessionKey>,
+}
+
+impl Session {
+    async fn serve(&mut self) -> CloseReason {
+        self.key = timeout(WELCOME_DEADLINE, self.join()).await.ok().flatten();
+        if self.key.is_none() {
+            return CloseReason::ServerError;
+        }
+        // What came with the handshake is in the buffer already: no socket will announce it.
+        let mut turn = self.read().await;
+        while turn.is_continue() {
+            turn = self.turn().await;
+        }
+        turn.break_value().unwrap_or(CloseReason::Normal)
+    }
+
+    async fn join(&self) -> Option<SessionKey> {
+        let connection: ConnectionId = format!("{:012x}", fastrand::u64(..1 << 48)).into();
+        let (key, joined) = oneshot::channel();
+        let outbox = self.socket.outbox.clone();
+        let join = Command::Join {
+            connection,
+            outbox,
+            key,
+        };
+        self.gateway.hub.send(join).await;
+        joined.await.ok()
+    }
+
+    /// Waits for something to do, and does it.
+    async fn turn(&mut self) -> ControlFlow<CloseReason> {
+        let blocked = match self.socket.outbox.drain(Instant::now()) {
+            Ok(progress) => progress == Progress::Blocked,
+            Err(_) => return ControlFlow::Break(CloseReason::Normal),
+        };
+        if let Some(reason) = self.socket.outbox.ending() {
+            return ControlFlow::Break(reason);
+        }
+        let interest = if blocked {
+            Interest::READABLE | Interest::WRITABLE
+        } else {
+            Interest::READABLE
+        };
+        tokio::select! {
+            ready = self.socket.stream.ready(interest) => match ready {
+                Ok(ready) if ready.is_readable() => self.read().await,
+                Ok(_) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(CloseReason::Normal),
+            },
+            () = self.socket.outbox.woken() => ControlFlow::Continue(()),
+        }
+    }
+
+    /// Takes in everything the socket holds.
+    async fn read(&mut self) -> ControlFlow<CloseReason> {
+        self.socket.outbox.heard(Instant::now());
+        loop {
+            match self.context.read(&mut self.socket) {
+                Ok(Message::Text(text)) => self.hear(&text).await?,
+                Ok(Message::Binary(_)) => return ControlFlow::Break(CloseReason::UnsupportedData),
+                Ok(Message::Close(_)) => self.socket.outbox.closed_by_peer(),
+                Ok(_) => {}
+                Err(WireError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return ControlFlow::Continue(());
+                }
+                Err(error) => return ControlFlow::Break(reason_for(&error)),
+            }
+        }
+    }
+
+    async fn hear(&mut self, text: &str) -> ControlFlow<CloseReason> {
+        let Some(key) = self.key else {
+            return ControlFlow::Break(CloseReason::ServerError);
+        };
+        let (id, request) = match serde_json::from_str(text) {
+            Err(error) => {
+                self.refuse(
+                    None,
+                    ErrorCode::BadRequest,
+                    &format!("not a message of pgbell.v1: {error}"),
+                );
+                return ControlFlow::Continue(());
+            }
+            Ok(ClientMessage::Unknown) => return ControlFlow::Continue(()),
+            Ok(ClientMessage::Ping { id }) => {
+                let server_time = Timestamp::now();
+                self.say(&ServerMessage::Pong { id, server_time });
+                return ControlFlow::Continue(());
+            }
+            Ok(ClientMessage::Auth { id, .. }) => {
+                self.refuse(
+                    id,
+                    ErrorCode::BadRequest,
+                    "this server checks no tokens: every room is open",
+                );
+                return ControlFlow::Continue(());
+            }
+            Ok(ClientMessage::Subscribe { id, rooms, since }) => {
+                (id, Request::Subscribe { rooms, since })
+            }
+            Ok(ClientMessage::Unsubscribe { id, rooms }) => (id, Request::Unsubscribe { rooms }),
+            Ok(ClientMessage::Sync { id, rooms, .. }) => (id, Request::Sync { rooms }),
+        };
+        let most = self.gateway.config.max_rooms_per_message;
+        if request.rooms() > most {
+            let advice = format!("a message may name {most} rooms: send several");
+            self.refuse(id, ErrorCode::LimitExceeded, &advice);
+            return ControlFlow::Continue(());
+        }
+        if self
+            .gateway
+            .hub
+            .send(Command::Request { key, id, request })
+            .await
+        {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(CloseReason::ServerError)
+        }
+    }
+
+    fn say(&self, message: &ServerMessage<'_>) {
+        self.socket
+            .outbox
+            .send(Frame::message(message), Instant::now());
+    }
+
+    fn refuse(&self, id: Option<Number>, code: ErrorCode, message: &str) {
+        self.gateway
+            .metrics
+            .refused_messages
+            .get_or_create(&Reason::new(code.as_str()))
+            .inc();
+        let retryable = code.is_retryable();
+        self.say(&ServerMessage::Error {
+            id,
+            code,
+            message,
+            retryable,
+        });
+    }
+
+    /// Leaves the hub, and closes the connection as far as the client plays along.
+    async fn end(mut self, reason: CloseReason) {
+        if let Some(key) = self.key.take() {
+            self.gateway.hub.send(Command::Leave { key }).await;
+        }
+        self.socket.outbox.close(reason);
+        let deadline = sleep(CLOSE_DEADLINE);
+        tokio::select! {
+            () = deadline => {}
+            () = self.farewell() => {}
+        }
+        self.gateway.metrics.connections.dec();
+        self.gateway
+            .metrics
+            .closes
+            .get_or_create(&Reason::new(reason.as_str()))
+            .inc();
+    }
+
+    /// Drains the outbox and waits for the client to close its side.
+    async fn farewell(&mut self) {
+        loop {
+            let blocked = match self.socket.outbox.drain(Instant::now()) {
+                Ok(progress) => progress == Progress::Blocked,
+                Err(_) => return,
+            };
+            let interest = if blocked {
+                Interest::READABLE | Interest::WRITABLE
+            } else {
+                Interest::READABLE
+            };
+            if self.socket.stream.ready(interest).await.is_err() {
+                return;
+            }
+            // Nothing the client says counts any more, except that it has closed.
+            let mut discarded = [0; READ_BUFFER];
+            match self.socket.stream.try_read(&mut discarded) {
+                Ok(0) => return,
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return,
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
+}
+
+fn reason_for(error: &WireError) -> CloseReason {
+    match error {
+        WireError::Capacity(CapacityError::MessageTooLong { .. }) => CloseReason::TooBig,
+        WireError::Utf8(_) => CloseReason::InvalidText,
+        WireError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => CloseReason::Normal,
+        WireError::Protocol(_) => CloseReason::ProtocolError,
+        _ => CloseReason::Normal,
+    }
+}
+
+/// The socket as tungstenite sees it: reads come from the stream, and what it writes (answers to
+/// pings and closes) goes through the outbox, in order with everything else.
+struct Duplex {
+    stream: Arc<TcpStream>,
+    outbox: Arc<Outbox>,
+}
+
+impl Read for Duplex {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.try_read(buffer)
+    }
+}
+
+impl Write for Duplex {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.outbox.send(
+            Frame::encoded(Bytes::copy_from_slice(bytes)),
+            Instant::now(),
+        );
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Socket(Arc<TcpStream>);
+
+impl Wire for Socket {
+    fn try_write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        match parts {
+            [part] => self.0.try_write(part),
+            parts => self.0.try_write_vectored(parts),
+        }
+    }
+}

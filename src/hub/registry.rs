@@ -1,0 +1,217 @@
+//! Who is in which room: the bookkeeping alone.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::room::{Room, Target};
+
+/// Names a session for as long as it is registered.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct SessionKey(usize);
+
+/// Sessions of type `S` and the rooms they are in.
+#[derive(Debug)]
+pub(super) struct Registry<S> {
+    sessions: slab::Slab<Member<S>>,
+    rooms: HashMap<Room, Vec<SessionKey>>,
+    subscriptions: usize,
+}
+
+#[derive(Debug)]
+struct Member<S> {
+    session: S,
+    rooms: HashSet<Room>,
+}
+
+impl<S> Registry<S> {
+    pub(super) fn new() -> Self {
+        Self {
+            sessions: slab::Slab::new(),
+            rooms: HashMap::new(),
+            subscriptions: 0,
+        }
+    }
+
+    pub(super) fn join(&mut self, session: S) -> SessionKey {
+        let rooms = HashSet::new();
+        SessionKey(self.sessions.insert(Member { session, rooms }))
+    }
+
+    /// Forgets a session and its subscriptions.
+    pub(super) fn leave(&mut self, key: SessionKey) -> Option<S> {
+        let member = self.sessions.try_remove(key.0)?;
+        for room in &member.rooms {
+            self.drop_member(room, key);
+        }
+        Some(member.session)
+    }
+
+    /// Puts a session into a room. Returns false if it would be in more than `most`.
+    pub(super) fn subscribe(&mut self, key: SessionKey, room: &Room, most: usize) -> bool {
+        let Some(member) = self.sessions.get_mut(key.0) else {
+            return false;
+        };
+        if member.rooms.contains(room) {
+            return true;
+        }
+        if member.rooms.len() >= most {
+            return false;
+        }
+        // One name per room in memory, however many sessions spell it.
+        let room = self
+            .rooms
+            .get_key_value(room)
+            .map_or(room, |(known, _)| known)
+            .clone();
+        member.rooms.insert(room.clone());
+        self.rooms.entry(room).or_default().push(key);
+        self.subscriptions += 1;
+        true
+    }
+
+    pub(super) fn unsubscribe(&mut self, key: SessionKey, room: &str) {
+        let Some(member) = self.sessions.get_mut(key.0) else {
+            return;
+        };
+        if let Some(room) = member.rooms.take(room) {
+            self.drop_member(&room, key);
+        }
+    }
+
+    fn drop_member(&mut self, room: &Room, key: SessionKey) {
+        let Some(members) = self.rooms.get_mut(room) else {
+            return;
+        };
+        if let Some(place) = members.iter().position(|member| *member == key) {
+            members.swap_remove(place);
+            self.subscriptions -= 1;
+        }
+        if members.is_empty() {
+            self.rooms.remove(room);
+        }
+    }
+
+    pub(super) fn session(&self, key: SessionKey) -> Option<&S> {
+        self.sessions.get(key.0).map(|member| &member.session)
+    }
+
+    pub(super) fn sessions(&self) -> impl Iterator<Item = &S> {
+        self.sessions.iter().map(|(_, member)| &member.session)
+    }
+
+    /// Everyone in a room.
+    pub(super) fn members(&self, room: &Room) -> impl Iterator<Item = &S> {
+        let keys = self.rooms.get(room).map_or(&[][..], Vec::as_slice);
+        keys.iter().filter_map(|key| self.session(*key))
+    }
+
+    /// Rooms with a subscriber that `target` covers.
+    pub(super) fn covered(&self, target: &Target) -> Vec<Room> {
+        match target {
+            Target::Room(room) => self
+                .rooms
+                .get_key_value(room)
+                .map(|(room, _)| room.clone())
+                .into_iter()
+                .collect(),
+            Target::Prefix(_) => self
+                .rooms
+                .keys()
+                .filter(|room| target.covers(room))
+                .cloned()
+                .collect(),
+        }
+    }
+
+    /// The rooms a session is in.
+    pub(super) fn rooms_of(&self, key: SessionKey) -> impl Iterator<Item = &Room> {
+        self.sessions
+            .get(key.0)
+            .into_iter()
+            .flat_map(|member| &member.rooms)
+    }
+
+    /// Sessions, rooms with a subscriber, and subscriptions.
+    pub(super) fn size(&self) -> (usize, usize, usize) {
+        (self.sessions.len(), self.rooms.len(), self.subscriptions)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Join,
+        Leave(usize),
+        Subscribe(usize, u8),
+        Unsubscribe(usize, u8),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            Just(Step::Join),
+            (0..9_usize).prop_map(Step::Leave),
+            (0..9_usize, 0..5_u8).prop_map(|(session, room)| Step::Subscribe(session, room)),
+            (0..9_usize, 0..5_u8).prop_map(|(session, room)| Step::Unsubscribe(session, room)),
+        ];
+        proptest::collection::vec(step, 0..80)
+    }
+
+    fn room(number: u8) -> Room {
+        format!("room:{number}").parse().unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn members_are_those_who_joined_and_did_not_leave(steps in steps()) {
+            let most = 3;
+            let mut registry = Registry::new();
+            let mut model: Vec<(SessionKey, usize, HashSet<u8>)> = Vec::new();
+            for (number, step) in steps.into_iter().enumerate() {
+                match step {
+                    Step::Join => model.push((registry.join(number), number, HashSet::new())),
+                    Step::Leave(at) if at < model.len() => {
+                        let (key, number, _) = model.swap_remove(at);
+                        prop_assert_eq!(registry.leave(key), Some(number));
+                    }
+                    Step::Subscribe(at, number) if at < model.len() => {
+                        let (key, _, rooms) = &mut model[at];
+                        let fits = rooms.contains(&number) || rooms.len() < most;
+                        prop_assert_eq!(registry.subscribe(*key, &room(number), most), fits);
+                        if fits { rooms.insert(number); }
+                    }
+                    Step::Unsubscribe(at, number) if at < model.len() => {
+                        let (key, _, rooms) = &mut model[at];
+                        registry.unsubscribe(*key, room(number).as_str());
+                        rooms.remove(&number);
+                    }
+                    _ => {}
+                }
+                for number in 0..5 {
+                    let members: HashSet<usize> = registry.members(&room(number)).copied().collect();
+                    let expected = model.iter().filter(|(_, _, rooms)| rooms.contains(&number));
+                    prop_assert_eq!(members, expected.map(|(_, number, _)| *number).collect());
+                }
+                let rooms: HashSet<u8> = model.iter().flat_map(|(_, _, rooms)| rooms).copied().collect();
+                let subscriptions = model.iter().map(|(_, _, rooms)| rooms.len()).sum();
+                prop_assert_eq!(registry.size(), (model.len(), rooms.len(), subscriptions));
+            }
+        }
+    }
+
+    #[test]
+    fn a_target_covers_only_rooms_that_somebody_is_in() {
+        let mut registry = Registry::new();
+        let key = registry.join(());
+        for name in ["product:1", "product:2", "order:1"] {
+            registry.subscribe(key, &name.parse().unwrap(), 9);
+        }
+        assert_eq!(registry.covered(&"product:*".parse().unwrap()).len(), 2);
+        assert_eq!(registry.covered(&"order:1".parse().unwrap()).len(), 1);
+        assert_eq!(registry.covered(&"order:2".parse().unwrap()).len(), 0);
+        assert_eq!(registry.covered(&Target::every()).len(), 3);
+    }
+}

@@ -1,0 +1,363 @@
+//! The wire, `pgbell.v1`: the only definition of what clients and server say to each other.
+//!
+//! One JSON object per message, tagged by `type`. Receivers ignore unknown fields and types, so
+//! that either side can be newer.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Number;
+
+use crate::{
+    change::ResyncReason,
+    invalidation::{CursorText, Folded},
+    room::Room,
+};
+
+/// The WebSocket subprotocol.
+pub const SUBPROTOCOL: &str = "pgbell.v1";
+
+/// What a client says.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ClientMessage {
+    /// Says who the client is.
+    Auth {
+        /// Carried back in the reply.
+        id: Option<Number>,
+        /// A JWT.
+        token: String,
+    },
+    /// Joins rooms.
+    Subscribe {
+        /// Carried back in the reply.
+        id: Option<Number>,
+        /// Which.
+        rooms: Vec<String>,
+        /// The newest position the client has seen.
+        since: Option<String>,
+    },
+    /// Leaves rooms.
+    Unsubscribe {
+        /// Carried back in the reply.
+        id: Option<Number>,
+        /// Which.
+        rooms: Vec<String>,
+    },
+    /// Asks what was missed, after a sleep or in doubt.
+    Sync {
+        /// Carried back in the reply.
+        id: Option<Number>,
+        /// The newest position the client has seen.
+        since: String,
+        /// Which rooms; all of the client's where absent.
+        rooms: Option<Vec<String>>,
+    },
+    /// Asks for a sign of life.
+    Ping {
+        /// Carried back in the reply.
+        id: Option<Number>,
+    },
+    /// Something a newer client may say.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What the server says.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerMessage<'a> {
+    /// The first message.
+    Welcome {
+        /// Version of the protocol.
+        protocol: u32,
+        /// Name of this connection, for logs.
+        connection: &'a str,
+        /// The position to resume from.
+        cursor: CursorText,
+        /// A silence of this and 10 s means that the connection is dead.
+        heartbeat_ms: u64,
+        /// The server's clock.
+        server_time: Timestamp,
+        /// Who the client is; null while nobody asked.
+        user: Option<&'a str>,
+        /// What the client may send.
+        limits: Limits,
+    },
+    /// Reply to `subscribe`.
+    Subscribed {
+        /// The request's.
+        id: Option<Number>,
+        /// The rooms are live from here on.
+        cursor: CursorText,
+        /// One per room asked for.
+        rooms: Vec<RoomStatus>,
+    },
+    /// Reply to `unsubscribe`.
+    Unsubscribed {
+        /// The request's.
+        id: Option<Number>,
+        /// The rooms asked for.
+        rooms: Vec<String>,
+    },
+    /// Reply to `sync`.
+    Synced {
+        /// The request's.
+        id: Option<Number>,
+        /// The rooms are live from here on.
+        cursor: CursorText,
+        /// One per room asked for.
+        rooms: Vec<RoomStatus>,
+    },
+    /// These entities of this room changed.
+    Invalidate {
+        /// The room.
+        room: &'a Room,
+        /// The position to resume from.
+        cursor: CursorText,
+        /// One per entity.
+        changes: &'a [Folded],
+    },
+    /// Refetch everything of these rooms.
+    Resync {
+        /// Which.
+        rooms: Rooms,
+        /// Why.
+        reason: ResyncReason,
+        /// The position to resume from.
+        cursor: CursorText,
+        /// Wait a random part of this before refetching what is not on screen.
+        spread_ms: u64,
+    },
+    /// A sign of life.
+    Heartbeat {
+        /// The position to resume from.
+        cursor: CursorText,
+        /// The server's clock.
+        server_time: Timestamp,
+    },
+    /// The daemon has lost its database.
+    Stale {
+        /// When.
+        since: Timestamp,
+    },
+    /// The daemon has its database back.
+    Fresh {
+        /// The position to resume from.
+        cursor: CursorText,
+    },
+    /// Reply to `ping`.
+    Pong {
+        /// The request's.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<Number>,
+        /// The server's clock.
+        server_time: Timestamp,
+    },
+    /// A planned close follows.
+    Goodbye {
+        /// The close code that follows.
+        code: u16,
+        /// Its name.
+        reason: &'a str,
+        /// When to come back; differs per connection.
+        retry_after_ms: u64,
+    },
+    /// A request failed; the connection goes on.
+    Error {
+        /// The request's.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<Number>,
+        /// Which error.
+        code: ErrorCode,
+        /// What to do about it.
+        message: &'a str,
+        /// Whether the same request can succeed later.
+        retryable: bool,
+    },
+}
+
+impl ServerMessage<'_> {
+    /// The JSON text.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self)
+            .expect("every server message has string keys and no failing part")
+    }
+}
+
+/// What one connection may send.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Limits {
+    /// Most rooms it may be in.
+    pub rooms: usize,
+    /// Most rooms in one message.
+    pub rooms_per_message: usize,
+    /// Largest message, in bytes.
+    pub message_bytes: u64,
+}
+
+/// How a room stands after a `subscribe` or `sync`.
+#[derive(Clone, Debug, Serialize)]
+pub struct RoomStatus {
+    /// The room, as asked for.
+    pub room: String,
+    /// How it stands.
+    pub status: Standing,
+    /// Why it was denied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<ErrorCode>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+impl RoomStatus {
+    /// A room the client is in.
+    pub fn joined(room: String, status: Standing) -> Self {
+        Self {
+            room,
+            status,
+            code: None,
+            message: None,
+        }
+    }
+
+    /// A room the client may not be in.
+    pub fn denied(room: String, code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            room,
+            status: Standing::Denied,
+            code: Some(code),
+            message: Some(message.into()),
+        }
+    }
+}
+
+/// How a room stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Nothing was missed.
+    Live,
+    /// What was missed cannot be proven: refetch all of the room.
+    Resync,
+    /// Not joined.
+    Denied,
+}
+
+/// Rooms by name, or every room the client is in.
+#[derive(Clone, Debug)]
+pub enum Rooms {
+    /// Every room the client is in.
+    Every,
+    /// These.
+    Named(Vec<Room>),
+}
+
+impl Serialize for Rooms {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Every => serializer.serialize_str("*"),
+            Self::Named(rooms) => rooms.serialize(serializer),
+        }
+    }
+}
+
+/// Why a request failed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// Not a room name.
+    BadRoom,
+    /// Not a message of this protocol.
+    BadRequest,
+    /// More than the connection may have.
+    LimitExceeded,
+    /// The daemon has no database yet.
+    NotReady,
+}
+
+impl ErrorCode {
+    /// The name on the wire and in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRoom => "bad_room",
+            Self::BadRequest => "bad_request",
+            Self::LimitExceeded => "limit_exceeded",
+            Self::NotReady => "not_ready",
+        }
+    }
+
+    /// Whether the same request can succeed later without a change.
+    pub fn is_retryable(self) -> bool {
+        matches!(self, Self::NotReady)
+    }
+}
+
+/// Why the server ends a connection. The range of the code decides what a client does: 4000–4099
+/// stop, 4100–4199 back off and resume, 4200–4299 come back soon.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum CloseReason {
+    /// The peer closed first, or the transport went away.
+    Normal,
+    /// A binary message came; this protocol is text.
+    UnsupportedData,
+    /// The client broke RFC 6455.
+    ProtocolError,
+    /// The client sent text that is no UTF-8.
+    InvalidText,
+    /// The client's message is larger than allowed.
+    TooBig,
+    /// None of the subprotocols the client offers is spoken here.
+    UnsupportedProtocol,
+    /// The daemon has as many connections as it may have.
+    ConnectionLimit,
+    /// The daemon failed, or has no database to welcome the client with.
+    ServerError,
+    /// The client did not read what it was sent.
+    SlowConsumer,
+    /// The client did not answer a ping.
+    NoPong,
+    /// The daemon is stopping.
+    Draining,
+}
+
+impl CloseReason {
+    /// The code of the close frame.
+    pub fn code(self) -> u16 {
+        match self {
+            Self::Normal => 1000,
+            Self::ProtocolError => 1002,
+            Self::UnsupportedData => 1003,
+            Self::InvalidText => 1007,
+            Self::TooBig => 1009,
+            Self::UnsupportedProtocol => 4002,
+            Self::ConnectionLimit => 4004,
+            Self::ServerError => 4100,
+            Self::SlowConsumer => 4102,
+            Self::NoPong => 4105,
+            Self::Draining => 4201,
+        }
+    }
+
+    /// The text of the close frame, and its name in logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::ProtocolError => "protocol_error",
+            Self::UnsupportedData => "unsupported_data",
+            Self::InvalidText => "invalid_text",
+            Self::TooBig => "too_big",
+            Self::UnsupportedProtocol => "unsupported_protocol",
+            Self::ConnectionLimit => "connection_limit",
+            Self::ServerError => "server_error",
+            Self::SlowConsumer => "slow_consumer",
+            Self::NoPong => "no_pong",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+/// Name of one connection.
+pub type ConnectionId = Arc<str>;

@@ -1,0 +1,54 @@
+//! What the daemon knows about its database, for readiness, for `/health` and for clients.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// The state of the path from the database.
+#[derive(Clone, Debug, Serialize)]
+pub struct DatabaseStatus {
+    /// Whether changes arrive.
+    pub state: DatabaseState,
+    /// Since when.
+    pub since: Timestamp,
+    /// What writers do to wake the daemon.
+    pub doorbell: DoorbellState,
+    /// Why changes do not arrive, for an operator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+impl DatabaseStatus {
+    /// Before the first connection.
+    pub fn connecting() -> Self {
+        Self {
+            state: DatabaseState::Connecting,
+            since: Timestamp::now(),
+            doorbell: DoorbellState::Armed,
+            problem: None,
+        }
+    }
+}
+
+/// Whether changes arrive.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatabaseState {
+    /// Not yet: the first connection is being made.
+    Connecting,
+    /// Yes.
+    Live,
+    /// No longer: the connection was lost and is being made again.
+    Lost,
+}
+
+/// What writers do to wake the daemon.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DoorbellState {
+    /// Every commit rings.
+    Armed,
+    /// No commit rings; the daemon polls.
+    Muted,
+    /// Commits ring, but some that began earlier may not; the daemon polls until those are over.
+    Arming,
+}

@@ -1,0 +1,135 @@
+//! The tree is the path: nothing imports what stands above or beside it.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Which modules a module may import, as the crate's front page says.
+const FLOORS: &[(&str, &[&str])] = &[
+    ("backoff", &[]),
+    ("cursor", &[]),
+    ("room", &[]),
+    ("change", &["cursor", "room"]),
+    ("status", &[]),
+    ("telemetry", &[]),
+    ("invalidation", &["change", "room"]),
+    ("protocol", &["change", "invalidation", "room"]),
+    ("capture", &["backoff", "change", "cursor", "room", "status", "telemetry"]),
+    ("coalesce", &["change", "cursor", "invalidation", "room", "telemetry"]),
+    ("hub", &["change", "cursor", "invalidation", "protocol", "room", "status", "telemetry"]),
+    ("gateway", &["hub", "protocol", "room", "status", "telemetry"]),
+    ("install", &[]),
+    ("config", &["capture", "coalesce", "gateway", "hub", "room"]),
+    ("app", &["capture", "change", "coalesce", "config", "gateway", "hub", "invalidation", "protocol", "room", "status", "telemetry"]),
+    ("demo", &["app", "config", "capture", "gateway", "install"]),
+    ("cli", &["app", "backoff", "capture", "config", "cursor", "demo", "install", "protocol", "room"]),
+];
+
+/// Crates that only some modules may know.
+const OUTSIDE: &[(&str, &[&str])] = &[
+    ("tokio_postgres", &["capture"]),
+    ("sqlx", &["install", "demo"]),
+    ("axum", &["gateway"]),
+    ("figment", &["config"]),
+    ("clap", &["cli"]),
+];
+
+fn sources(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            sources(&path, files);
+        } else if path.extension().is_some_and(|ext| ext == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+/// Every source file by the module of the crate it belongs to, without its unit tests.
+fn modules() -> BTreeMap<String, Vec<(PathBuf, String)>> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&src, &mut files);
+    let mut modules: BTreeMap<String, Vec<_>> = BTreeMap::new();
+    for file in files {
+        let inside = file.strip_prefix(&src).expect("inside src");
+        let first = inside.iter().next().expect("a name").to_string_lossy();
+        let module = first.trim_end_matches(".rs").to_owned();
+        let text = fs::read_to_string(&file).expect("a source");
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+        if module != "lib" && module != "main" && !file.to_string_lossy().ends_with("_tests.rs") {
+            modules.entry(module).or_default().push((file, code));
+        }
+    }
+    modules
+}
+
+/// Names that follow `crate::`, also inside one pair of braces.
+fn imports(code: &str) -> Vec<String> {
+    let name = |text: &str| text.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let mut names = Vec::new();
+    for after in code.split("crate::").skip(1) {
+        match after.strip_prefix('{') {
+            None => names.push(name(after)),
+            Some(group) => {
+                let (mut depth, mut start) = (1, true);
+                for (place, letter) in group.char_indices() {
+                    if depth == 1 && start && letter.is_alphanumeric() {
+                        names.push(name(&group[place..]));
+                        start = false;
+                    }
+                    match letter {
+                        '{' => depth += 1,
+                        '}' => depth -= 1,
+                        ',' if depth == 1 => start = true,
+                        _ => {}
+                    }
+                    if depth == 0 {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn no_module_imports_what_stands_above_or_beside_it() {
+    for (module, files) in modules() {
+        let allowed = FLOORS.iter().find(|(name, _)| *name == module);
+        let (_, allowed) = allowed.unwrap_or_else(|| panic!("{module} has no floor"));
+        for (file, code) in files {
+            for import in imports(&code) {
+                let fine = import == module || allowed.contains(&import.as_str());
+                assert!(fine, "{} imports {import}, which {module} may not", file.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn each_outside_world_is_known_in_one_place() {
+    for (module, files) in modules() {
+        for (file, code) in files {
+            for (library, owners) in OUTSIDE {
+                let uses = code.contains(&format!("{library}::")) && !owners.contains(&module.as_str());
+                assert!(!uses, "{} knows {library}, which only {owners:?} may", file.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_decisions_know_no_clock_and_wait_for_nothing() {
+    for (file, code) in modules().into_values().flatten() {
+        let name = file.file_name().expect("a name").to_string_lossy().into_owned();
+        if ["window.rs", "doorbell.rs", "registry.rs", "epoch.rs", "invalidation.rs", "cursor.rs"].contains(&name.as_str()) {
+            for forbidden in ["Instant::now", "Timestamp::now", ".await", "tokio::"] {
+                assert!(!code.contains(forbidden), "{} says {forbidden}", file.display());
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! A client of the protocol that notes everything it is told.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+};
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, tungstenite};
+use tungstenite::{Message, client::IntoClientRequest, http::HeaderValue};
+
+use super::{database::Database, soon};
+
+pub(crate) struct Client {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    pub(crate) welcome: Value,
+}
+
+/// Room to the events it was told.
+pub(crate) type Told = BTreeMap<String, BTreeSet<String>>;
+
+impl Client {
+    pub(crate) async fn connect(addr: SocketAddr) -> Self {
+        let mut client = Self::open(addr, Some("pgbell.v1")).await;
+        client.welcome = client.next().await;
+        assert_eq!(client.welcome["type"], "welcome");
+        client
+    }
+
+    /// Connects without waiting for a welcome.
+    pub(crate) async fn open(addr: SocketAddr, protocol: Option<&'static str>) -> Self {
+        let mut request = format!("ws://{addr}/ws").into_client_request().expect("a URL");
+        if let Some(protocol) = protocol {
+            let value = HeaderValue::from_static(protocol);
+            request.headers_mut().insert("sec-websocket-protocol", value);
+        }
+        let connected = soon("a WebSocket", tokio_tungstenite::connect_async(request)).await;
+        Self {
+            socket: connected.expect("a WebSocket").0,
+            welcome: Value::Null,
+        }
+    }
+
+    pub(crate) async fn say(&mut self, message: Value) {
+        self.say_raw(Message::text(message.to_string())).await;
+    }
+
+    pub(crate) async fn say_raw(&mut self, message: Message) {
+        self.socket.send(message).await.expect("sent");
+    }
+
+    /// The next message, or the close frame as `{"closed": code}`.
+    pub(crate) async fn next(&mut self) -> Value {
+        let next = async {
+            loop {
+                match self.socket.next().await {
+                    Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).expect("JSON"),
+                    Some(Ok(Message::Close(Some(frame)))) => {
+                        return json!({"closed": u16::from(frame.code), "reason": frame.reason.as_str()});
+                    }
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    other => return json!({"ended": format!("{other:?}")}),
+                }
+            }
+        };
+        soon("a message", next).await
+    }
+
+    /// The next message of this type; heartbeats and others are passed over.
+    pub(crate) async fn next_of(&mut self, kind: &str) -> Value {
+        loop {
+            let message = self.next().await;
+            assert!(message.get("ended").is_none(), "wanted {kind}, but {message}");
+            if message["type"] == kind {
+                return message;
+            }
+        }
+    }
+
+    pub(crate) async fn subscribe(&mut self, rooms: &[&str]) -> Value {
+        self.say(json!({"type": "subscribe", "id": 1, "rooms": rooms})).await;
+        self.next_of("subscribed").await
+    }
+
+    /// Everything about rooms that is told until `database` announces that it is enough.
+    pub(crate) async fn messages_of(&mut self, database: &Database, sql: &str) -> Vec<Value> {
+        database.run(sql).await;
+        self.messages(database).await
+    }
+
+    pub(crate) async fn messages(&mut self, database: &Database) -> Vec<Value> {
+        self.subscribe(&["the:end"]).await;
+        database
+            .run("insert into pgbell.change (entity, id, op, events, rooms) values ('end', '1', 'update', '{the:end}', '{the:end}')")
+            .await;
+        let mut messages = Vec::new();
+        loop {
+            let message = self.next().await;
+            assert!(message.get("ended").is_none(), "{message}");
+            match message["type"].as_str() {
+                Some("invalidate") if message["room"] == "the:end" => return messages,
+                Some("invalidate" | "resync") => messages.push(message),
+                _ => {}
+            }
+        }
+    }
+
+    /// Which rooms are told which events by `sql`.
+    pub(crate) async fn told_of(&mut self, database: &Database, sql: &str) -> Told {
+        told(&self.messages_of(database, sql).await)
+    }
+}
+
+pub(crate) fn told(messages: &[Value]) -> Told {
+    let mut told = Told::new();
+    for message in messages {
+        if message["type"] == "resync" {
+            let rooms = message["rooms"].as_array().cloned().unwrap_or_else(|| vec![message["rooms"].clone()]);
+            for room in rooms {
+                told.entry(text(&room)).or_default().insert("resync".into());
+            }
+            continue;
+        }
+        let events = told.entry(text(&message["room"])).or_default();
+        for change in message["changes"].as_array().expect("changes") {
+            events.extend(change["events"].as_array().expect("events").iter().map(text));
+        }
+    }
+    told
+}
+
+/// The changes of one room, in the order they were told.
+pub(crate) fn changes_in(messages: &[Value], room: &str) -> Vec<Value> {
+    let of_room = messages.iter().filter(|message| message["room"] == room);
+    of_room.flat_map(|message| message["changes"].as_array().expect("changes").clone()).collect()
+}
+
+/// `room: event event` per line.
+pub(crate) fn expect(lines: &str) -> Told {
+    let lines = lines.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines
+        .map(|line| {
+            let (room, events) = line.split_once(" <- ").expect("room <- events");
+            (room.trim().to_owned(), events.split_whitespace().map(str::to_owned).collect())
+        })
+        .collect()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("a text").to_owned()
+}

@@ -1,0 +1,93 @@
+//! The daemon, in this process but behind its real port.
+
+use std::time::Duration;
+
+use pgbell::{app::App, capture::Secret, config::Config};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::oneshot,
+    task::JoinHandle,
+};
+
+use super::{client::Client, database::Database, soon};
+
+pub(crate) struct Daemon {
+    pub(crate) addr: std::net::SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<Result<(), pgbell::app::Error>>,
+}
+
+impl Daemon {
+    /// A daemon without a window, so that every read of the log is told at once.
+    pub(crate) async fn start(database: &Database) -> Self {
+        Self::with(database, |_| {}).await
+    }
+
+    /// Waits until the daemon is ready.
+    pub(crate) async fn with(database: &Database, set: impl FnOnce(&mut Config)) -> Self {
+        let daemon = Self::unready(&database.url, set).await;
+        daemon.ready().await;
+        daemon
+    }
+
+    pub(crate) async fn unready(url: &str, set: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::default();
+        config.database.url = Secret(url.to_owned());
+        config.gateway.listen = ([127, 0, 0, 1], 0).into();
+        config.coalesce.window = Duration::ZERO;
+        config.coalesce.rooms.clear();
+        set(&mut config);
+        let app = App::bind(config).expect("a free port");
+        let addr = app.local_addr();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(app.run(async {
+            let _ = stopped.await;
+        }));
+        Self {
+            addr,
+            stop: Some(stop),
+            task,
+        }
+    }
+
+    pub(crate) async fn ready(&self) {
+        let ready = async { while self.get("/readyz").await.0 != 200 {} };
+        soon("a ready daemon", ready).await;
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        Client::connect(self.addr).await
+    }
+
+    /// A client in these rooms.
+    pub(crate) async fn client_in(&self, rooms: &[&str]) -> Client {
+        let mut client = self.client().await;
+        client.subscribe(rooms).await;
+        client
+    }
+
+    /// Status and body of a page.
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.addr).await.expect("a connection");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: pgbell\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await.expect("a response");
+        let (head, body) = response.split_once("\r\n\r\n").expect("a head");
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+        (status, body.to_owned())
+    }
+
+    pub(crate) async fn health(&self) -> serde_json::Value {
+        let (status, body) = self.get("/health").await;
+        assert_eq!(status, 200);
+        serde_json::from_str(&body).expect("JSON")
+    }
+
+    /// Stops in an orderly way.
+    pub(crate) async fn stop(mut self) -> Result<(), pgbell::app::Error> {
+        drop(self.stop.take());
+        soon("the daemon to stop", &mut self.task).await.expect("no panic")
+    }
+}

@@ -1,0 +1,104 @@
+//! Databases on a server of our own.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use pgbell::{
+    demo::postgres::{Options, ThrowawayPostgres},
+    install::{self, SqlFile, triggers},
+};
+use tokio::sync::OnceCell;
+use tokio_postgres::{Client, NoTls};
+
+/// One server for all tests of this binary. It ends with the process, whatever ends that.
+static SERVER: OnceCell<ThrowawayPostgres> = OnceCell::const_new();
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+const TEMPLATE: &str = "shop_template";
+
+/// A database with the shop, pgbell and the four core triggers, and no rows.
+pub(crate) struct Database {
+    pub(crate) url: String,
+    client: Client,
+}
+
+impl Database {
+    pub(crate) async fn new() -> Self {
+        let server = SERVER.get_or_init(start).await;
+        let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        server.create_database(&name, Some(TEMPLATE)).await.expect("a copy of the template");
+        let url = server.url(&name);
+        let client = connect(&url).await;
+        Self { url, client }
+    }
+
+    /// An empty database on the same server.
+    pub(crate) async fn empty() -> Self {
+        let server = SERVER.get_or_init(start).await;
+        let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        server.create_database(&name, None).await.expect("an empty database");
+        let url = server.url(&name);
+        let client = connect(&url).await;
+        Self { url, client }
+    }
+
+    /// Two sellers with a store each, three products of the first and one of the second; the first
+    /// product has a variant. Users, orders and sales are left to the tests.
+    pub(crate) async fn with_shop() -> Self {
+        let database = Self::new().await;
+        database.run(include_str!("shop.sql")).await;
+        database
+    }
+
+    /// Runs statements, as one transaction if there are several.
+    pub(crate) async fn run(&self, sql: &str) {
+        if let Err(error) = self.client.batch_execute(sql).await {
+            panic!("{sql}: {error:?}");
+        }
+    }
+
+    /// Runs a statement and returns its only value as text.
+    pub(crate) async fn value(&self, sql: &str) -> String {
+        let row = self.client.query_one(&format!("select ({sql})::text"), &[]).await;
+        row.unwrap_or_else(|error| panic!("{sql}: {error:?}")).get::<_, Option<String>>(0).unwrap_or_default()
+    }
+
+
+    /// One more connection to the same database.
+    pub(crate) async fn session(&self) -> Self {
+        let url = self.url.clone();
+        let client = connect(&url).await;
+        Self { url, client }
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+}
+
+async fn start() -> ThrowawayPostgres {
+    let settings = [("max_connections", "400"), ("max_prepared_transactions", "20")];
+    let options = Options {
+        fsync: false,
+        settings: settings.map(|(name, value)| (name.into(), value.into())).into(),
+        ..Options::default()
+    };
+    let server = ThrowawayPostgres::start(options).await.expect("a Postgres server of our own");
+    server.create_database(TEMPLATE, None).await.expect("a template");
+    let url = server.url(TEMPLATE);
+    install::install(&url).await.expect("installed");
+    let shop = connect(&url).await;
+    shop.batch_execute(include_str!("../../sql/shop/schema.sql")).await.expect("a shop");
+    let files = ["products", "inventory", "sales", "orders"].map(trigger_file);
+    triggers::apply(&url, &files).await.expect("triggers");
+    server
+}
+
+pub(crate) fn trigger_file(table: &str) -> SqlFile {
+    let path = format!("{}/sql/triggers/{table}.sql", env!("CARGO_MANIFEST_DIR"));
+    SqlFile::read(path.as_ref()).expect("a trigger file")
+}
+
+async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
+    tokio::spawn(connection);
+    client
+}
