@@ -2,8 +2,10 @@
 
 mod capture;
 mod catalogue;
+mod command;
 mod floors;
 mod gateway;
+mod install;
 mod support;
 mod transports;
 mod writers;

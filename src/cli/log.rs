@@ -6,7 +6,10 @@ use tracing_subscriber::EnvFilter;
 use super::Failure;
 
 /// Statements of the installer are no news, and its server's notices are about objects that exist.
-const DEFAULT_FILTER: &str = "info,sqlx=warn";
+pub(super) const DAEMON: &str = "info,sqlx=warn";
+
+/// A command that prints data logs only what went wrong.
+pub(super) const COMMAND: &str = "warn";
 
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -17,11 +20,11 @@ pub(super) enum Format {
     Json,
 }
 
-/// Sends logs to stderr from here on.
-pub(super) fn start(format: Format) -> Result<(), Failure> {
+/// Sends logs to stderr from here on, as much as `default` unless PGBELL_LOG says otherwise.
+pub(super) fn start(format: Format, default: &str) -> Result<(), Failure> {
     let filter = std::env::var("PGBELL_LOG").unwrap_or_default();
     let filter = match filter.as_str() {
-        "" => DEFAULT_FILTER,
+        "" => default,
         filter => filter,
     };
     let filter =

@@ -68,9 +68,9 @@ impl Command {
         }
     }
 
-    /// Whether the last line of a log must say how it ended.
-    fn ends_in_log(&self) -> bool {
-        matches!(self, Self::Serve(_))
+    /// Whether logs are what the command is about: then their last line says how it ended.
+    fn is_daemon(&self) -> bool {
+        matches!(self, Self::Serve(_) | Self::Demo(_))
     }
 }
 
@@ -80,14 +80,15 @@ pub fn main() -> ExitCode {
         log_format,
         command,
     } = Cli::parse();
-    let ends_in_log = command.ends_in_log();
-    let outcome = log::start(log_format).and_then(|()| block_on(command));
+    let is_daemon = command.is_daemon();
+    let filter = if is_daemon { log::DAEMON } else { log::COMMAND };
+    let outcome = log::start(log_format, filter).and_then(|()| block_on(command));
     let Err(failure) = outcome else {
         return ExitCode::SUCCESS;
     };
     match failure.to_string() {
         silent if silent.is_empty() => {}
-        line if ends_in_log && !failure.is_usage() => tracing::error!("{line}"),
+        line if is_daemon && !failure.is_usage() => tracing::error!("{line}"),
         line => eprintln!("pgbell: {line}"),
     }
     failure.code()

@@ -74,7 +74,7 @@ pub(super) async fn retrying(attempt: impl AsyncFn() -> Result<(), Error>) -> Re
     for _ in 1..ATTEMPTS {
         match attempt().await {
             Err(Error::Busy { at }) => {
-                tracing::info!(at, "a lock is not free, trying again");
+                tracing::warn!(at, "a lock is not free, trying again");
                 sleep(backoff.next(fastrand::f64())).await;
             }
             outcome => return outcome,

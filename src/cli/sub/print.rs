@@ -79,6 +79,7 @@ fn columns(change: &Change) -> Vec<String> {
         .filter(|column| !change.new.contains_key(*column));
     let columns = change.new.keys().chain(gone);
     let describe = |column: &String| match (change.old.get(column), change.new.get(column)) {
+        (Some(old), Some(new)) if old == new => format!("{column} {}", bare(new)),
         (Some(old), Some(new)) => format!("{column} {} → {}", bare(old), bare(new)),
         (None, Some(new)) => format!("{column} {}", bare(new)),
         (Some(old), None) => format!("{column} was {}", bare(old)),

@@ -21,10 +21,10 @@ with wanted as (
      where sales.product_id = taken.id
        and now() between sales.starts_at and sales.ends_at
 ), purchase as (
-    insert into orders (order_number, user_id, seller_id, store_id, total)
-    select 'D-' || nextval(pg_get_serial_sequence('orders', 'id')), 1 + floor($1::float8 * 1e6)::bigint % 25,
+    insert into orders (id, order_number, user_id, seller_id, store_id, total)
+    select number, 'D-' || number, 1 + floor($1::float8 * 1e6)::bigint % 25,
            taken.seller_id, taken.store_id, taken.price * $2
-      from taken
+      from taken, nextval(pg_get_serial_sequence('orders', 'id')) as number
     returning id
 )
 insert into order_items (order_id, product_id, quantity, price)

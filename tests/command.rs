@@ -1,0 +1,190 @@
+//! The command as scripts see it: exit codes, and what goes where.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::Duration,
+};
+
+use crate::support::soon;
+
+/// A command without the environment of whoever runs the tests.
+fn pgbell(directory: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pgbell"));
+    command.args(arguments).current_dir(directory);
+    command.env_clear().envs(environment.iter().copied());
+    for kept in ["PATH", "HOME", "PGBELL_PG_BIN"] {
+        if let Some(value) = std::env::var_os(kept) {
+            command.env(kept, value);
+        }
+    }
+    command
+}
+
+fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    let directory = tempfile::tempdir().expect("a directory");
+    pgbell(directory.path(), arguments, environment)
+        .output()
+        .expect("the command runs")
+}
+
+/// Exit code and the only line on stderr.
+fn refusal(output: &Output) -> (i32, String) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(output.stdout.is_empty());
+    (
+        output.status.code().expect("an exit code"),
+        stderr.trim_end().to_owned(),
+    )
+}
+
+#[test]
+fn a_daemon_with_a_mistyped_setting_does_not_start() {
+    let environment = [
+        ("PGBELL_COALESCE__WINDO", "1s"),
+        ("DATABASE_URL", "postgres://h/d"),
+    ];
+    let (code, line) = refusal(&run(&["serve"], &environment));
+    assert_eq!(code, 2);
+    assert_eq!(
+        line,
+        "pgbell: unknown key coalesce.windo in PGBELL_COALESCE__WINDO; \
+         did you mean PGBELL_COALESCE__WINDOW?"
+    );
+}
+
+#[test]
+fn usage_and_configuration_errors_are_2_and_an_absent_server_is_3() {
+    let codes = [
+        (2, run(&["install"], &[])),
+        (2, run(&["serve", "--config", "/nonexistent.toml"], &[])),
+        (
+            2,
+            run(
+                &[
+                    "serve",
+                    "--listen",
+                    "nowhere",
+                    "--database-url",
+                    "postgres://h/d",
+                ],
+                &[],
+            ),
+        ),
+        (
+            2,
+            run(&["install", "--database-url", "mysql://u:hunter2@h/d"], &[]),
+        ),
+        (2, run(&["triggers", "apply", "/nonexistent.sql"], &[])),
+        (
+            3,
+            run(
+                &[
+                    "install",
+                    "--database-url",
+                    "postgres://u:hunter2@127.0.0.1:1/d",
+                ],
+                &[],
+            ),
+        ),
+        (
+            3,
+            run(&["sub", "product:1", "--url", "ws://127.0.0.1:1/ws"], &[]),
+        ),
+    ];
+    for (expected, output) in codes {
+        let (code, line) = refusal(&output);
+        assert_eq!(code, expected, "{line}");
+        assert!(!line.contains("hunter2"), "{line}");
+    }
+    assert_eq!(run(&["no-such-command"], &[]).status.code(), Some(2));
+}
+
+#[test]
+fn config_shows_every_value_with_its_source_and_no_password() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let toml = "[gateway]\nmax_connections = 5\n";
+    std::fs::write(directory.path().join("pgbell.toml"), toml).expect("a file");
+    let environment = [
+        ("DATABASE_URL", "postgres://u:hunter2@h/d"),
+        ("PGBELL_LOG", "debug"),
+    ];
+    let output = pgbell(directory.path(), &["config", "--json"], &environment).output();
+    let output = output.expect("the command runs").stdout;
+    let settings: Vec<serde_json::Value> = serde_json::from_slice(&output).expect("JSON");
+    let find = |key: &str| {
+        let found = settings
+            .iter()
+            .find(|setting| setting["key"] == key)
+            .expect("the key");
+        format!("{} from {}", found["value"], found["source"])
+    };
+    assert_eq!(find("gateway.max_connections"), r#"5 from "pgbell.toml""#);
+    assert_eq!(
+        find("database.url"),
+        r#""postgres://u:***@h/d" from "DATABASE_URL""#
+    );
+    assert_eq!(find("coalesce.window"), r#""300ms" from "default""#);
+}
+
+#[test]
+fn printed_sql_is_data() {
+    for arguments in [&["install", "--print"][..], &["uninstall", "--print"]] {
+        let output = run(arguments, &[]);
+        let sql = String::from_utf8(output.stdout).expect("text");
+        assert!(output.status.success() && output.stderr.is_empty());
+        assert!(sql.contains("\nset local lock_timeout = '2s';\n") && sql.ends_with("commit;\n"));
+    }
+}
+
+/// A demo that has said where it is.
+struct Demo {
+    process: Child,
+    directory: PathBuf,
+}
+
+impl Demo {
+    fn start() -> Self {
+        let arguments = ["demo", "--listen", "127.0.0.1:0"];
+        let mut command = pgbell(Path::new("/"), &arguments, &[]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut process = command.spawn().expect("the command runs");
+        let stdout = BufReader::new(process.stdout.take().expect("a pipe"));
+        let host = |line: String| Some(line.split_once("?host=")?.1.split_once('&')?.0.into());
+        let directory = stdout.lines().map_while(Result::ok).find_map(host);
+        Self {
+            process,
+            directory: directory.expect("a psql command"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stopped_demo_leaves_nothing_behind() {
+    let mut demo = Demo::start();
+    assert!(demo.directory.exists());
+    signal(&demo.process, nix::sys::signal::Signal::SIGTERM);
+    let status = demo.process.wait().expect("an end");
+    assert_eq!(status.code(), Some(0));
+    assert!(!demo.directory.exists());
+}
+
+#[tokio::test]
+async fn a_killed_demo_leaves_nothing_behind_either() {
+    let mut demo = Demo::start();
+    demo.process.kill().expect("killed");
+    demo.process.wait().expect("an end");
+    let gone = async {
+        while demo.directory.exists() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    soon("the directory to vanish", gone).await;
+}
+
+fn signal(process: &Child, signal: nix::sys::signal::Signal) {
+    let id = i32::try_from(process.id()).expect("a process id");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), signal).expect("sent");
+}
