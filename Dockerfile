@@ -3,7 +3,7 @@
 
 FROM rust:1-slim-trixie AS build
 RUN apt-get update \
- && apt-get install -y --no-install-recommends gcc libc6-dev make \
+ && apt-get install -y --no-install-recommends gcc libc6-dev \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /pgbell
 COPY . .

@@ -1,6 +1,9 @@
 # make demo    everything at work, on a throw-away Postgres
 # make test    everything that a change must pass
 
+# Where rustup puts cargo; a shell that has not been restarted since does not know it yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
 CARGO ?= cargo
 DENY  := $(CARGO) deny --config .deny.toml check
 

@@ -186,6 +186,29 @@ async fn a_role_without_the_right_to_install_is_told_who_has_it() {
 }
 
 #[tokio::test]
+async fn an_owner_who_was_let_into_the_role_needs_no_other_right() {
+    let server = Server::start().await;
+    let owner = server.url_of_owner("owner", "").await;
+    let admin = server.connect(&server.url()).await;
+    admin
+        .batch_execute(
+            "create role pgbell_owner nologin; create role pgbell_daemon nologin;
+             grant pgbell_owner to owner",
+        )
+        .await
+        .expect("roles");
+    server.set_up_shop(&owner).await;
+    let before = server.traces().await;
+    install::install(&owner).await.expect("installed");
+    triggers::apply(&owner, &every_trigger_file())
+        .await
+        .expect("applied");
+    install::uninstall(&owner).await.expect("removed");
+    assert_same(&before, &server.traces().await);
+    server.0.stop().await.expect("stopped");
+}
+
+#[tokio::test]
 async fn trigger_files_are_applied_together_or_not_at_all() {
     let server = Server::start().await;
     install::install(&server.url()).await.expect("installed");

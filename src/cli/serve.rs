@@ -61,7 +61,7 @@ fn raise_open_files() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map(|()| hard));
     match raised {
-        Ok(open_files) => info!(open_files, "raised the limit"),
+        Ok(open_files) => info!(open_files, "raised the limit of open files"),
         Err(error) => warn!(%error, "cannot raise the limit of open files"),
     }
 }

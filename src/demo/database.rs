@@ -39,6 +39,7 @@ impl Database {
     pub(super) async fn close(self) -> Result<(), Error> {
         if let Self::Throwaway(server) = self {
             server.stop().await?;
+            tracing::info!("the throw-away Postgres is gone");
         }
         Ok(())
     }

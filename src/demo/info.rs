@@ -1,4 +1,4 @@
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use super::database::Database;
 use crate::gateway::DemoPage;
@@ -21,7 +21,10 @@ pub(super) fn page(database: &Database) -> DemoPage {
 }
 
 /// What to look at, and what to type into other terminals.
-pub(super) fn welcome(psql: &str, address: SocketAddr) -> String {
+pub(super) fn welcome(psql: &str, mut address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
     let url = match address.port() {
         8787 => String::new(),
         _ => format!(" --url ws://{address}/ws"),

@@ -60,10 +60,15 @@ begin
         continue when not exists (select from pg_catalog.pg_roles where rolname = role_name);
 
         joined := not pg_catalog.pg_has_role(role_name, 'usage');
-        if joined then
-            execute pg_catalog.format('grant %I to current_user', role_name);
-        end if;
-        execute pg_catalog.format('drop owned by %I cascade', role_name);
+        begin
+            if joined then
+                execute pg_catalog.format('grant %I to current_user', role_name);
+            end if;
+            execute pg_catalog.format('drop owned by %I cascade', role_name);
+        exception when insufficient_privilege then
+            joined := false;
+            raise warning 'rights of role % stay: %', role_name, sqlerrm;
+        end;
 
         begin
             execute pg_catalog.format('drop role %I', role_name);
