@@ -11,10 +11,28 @@ use crate::support::{
 
 /// Every room that the rows of these tests could be told in.
 async fn watch_everything(daemon: &Daemon) -> Client {
-    let numbered = ["product", "variant", "sale", "order", "user", "seller", "storefront", "store", "analytics"];
+    let numbered = [
+        "product",
+        "variant",
+        "sale",
+        "order",
+        "user",
+        "seller",
+        "storefront",
+        "store",
+        "analytics",
+    ];
     let numbers = (1..=24).chain([42]);
     let rooms = numbers.flat_map(|number| numbered.map(|kind| format!("{kind}:{number}")));
-    let shops = ["shop_1", "shop_2", "buyers", "sellers", "admin:orders", "admin:stock", "admin:metrics"];
+    let shops = [
+        "shop_1",
+        "shop_2",
+        "buyers",
+        "sellers",
+        "admin:orders",
+        "admin:stock",
+        "admin:metrics",
+    ];
     let rooms: Vec<String> = rooms.chain(shops.map(str::to_owned)).collect();
     let rooms: Vec<&str> = rooms.iter().map(String::as_str).collect();
     assert!(rooms.len() > 200, "two hundred rooms on one socket");
@@ -73,13 +91,27 @@ async fn products_tell_what_changed_to_whom_it_concerns() {
     ] {
         let everyone = ["product:1", "seller:11", "storefront:11", "store:1"];
         let lines = everyone.map(|room| format!("{room} <- {event}")).join("\n");
-        scene.told(&format!("update products set {set} where id = 1"), &lines).await;
+        scene
+            .told(&format!("update products set {set} where id = 1"), &lines)
+            .await;
     }
-    for set in [r#"attributes = '{"size": 1}'"#, "options = '[1]'", "pack_sizes = '{6}'"] {
-        let lines = "product:1 <- product:attributes_changed\n storefront:11 <- product:attributes_changed";
-        scene.told(&format!("update products set {set} where id = 1"), lines).await;
+    for set in [
+        r#"attributes = '{"size": 1}'"#,
+        "options = '[1]'",
+        "pack_sizes = '{6}'",
+    ] {
+        let lines =
+            "product:1 <- product:attributes_changed\n storefront:11 <- product:attributes_changed";
+        scene
+            .told(&format!("update products set {set} where id = 1"), lines)
+            .await;
     }
-    scene.told("update products set updated_at = now(), price = price where id = 1", "").await;
+    scene
+        .told(
+            "update products set updated_at = now(), price = price where id = 1",
+            "",
+        )
+        .await;
     scene
         .told(
             "delete from products where id = 20",
@@ -106,9 +138,13 @@ async fn a_product_that_moves_is_announced_where_it_was_and_where_it_is() {
 async fn stock_tells_its_level_and_every_threshold_it_crosses() {
     let mut scene = Scene::set("").await;
     let of_product = |event| {
-        ["product:1", "seller:11", "shop_1"].map(|room| format!("{room} <- product:stock_changed {event}")).join("\n")
+        ["product:1", "seller:11", "shop_1"]
+            .map(|room| format!("{room} <- product:stock_changed {event}"))
+            .join("\n")
     };
-    let set = |sql: &str| format!("update inventory set {sql} where product_id = 1 and variant_id is null");
+    let set = |sql: &str| {
+        format!("update inventory set {sql} where product_id = 1 and variant_id is null")
+    };
     scene.told(&set("quantity = 90"), &of_product("")).await;
     scene.told(&set("reserved = 5"), &of_product("")).await;
     scene.told(&set("quantity = 91, reserved = 6"), "").await;
@@ -118,7 +154,9 @@ async fn stock_tells_its_level_and_every_threshold_it_crosses() {
     scene.told(&set("quantity = 15"), &of_product("")).await;
     let out = format!("{}\n admin:stock <- stock:out", of_product("stock:out"));
     scene.told(&set("quantity = 6"), &out).await;
-    scene.told(&set("quantity = 7"), &of_product("stock:restocked")).await;
+    scene
+        .told(&set("quantity = 7"), &of_product("stock:restocked"))
+        .await;
 }
 
 #[tokio::test]
@@ -129,30 +167,83 @@ async fn stock_of_a_variant_is_told_to_the_variant_and_its_product() {
     let rooms: Vec<_> = told(&messages).into_keys().collect();
     assert_eq!(rooms, ["product:1", "seller:11", "shop_1", "variant:7"]);
     let changes = changes_in(&messages, "product:1");
-    assert_eq!((&changes[0]["entity"], &changes[0]["id"]), (&json!("variant"), &json!("7")));
-    assert_eq!((&changes[0]["old"], &changes[0]["new"]), (&json!({"available": 50}), &json!({"available": 49})));
+    assert_eq!(
+        (&changes[0]["entity"], &changes[0]["id"]),
+        (&json!("variant"), &json!("7"))
+    );
+    assert_eq!(
+        (&changes[0]["old"], &changes[0]["new"]),
+        (&json!({"available": 50}), &json!({"available": 49}))
+    );
 }
 
 #[tokio::test]
 async fn sales_tell_their_terms_and_when_they_begin_and_end() {
     let mut scene = Scene::set(SALES).await;
     let rooms = |sale: u32, product: u32, events: &str| {
-        [format!("sale:{sale}"), format!("product:{product}"), "seller:11".into(), "storefront:11".into()]
-            .map(|room| format!("{room} <- {events}"))
-            .join("\n")
+        [
+            format!("sale:{sale}"),
+            format!("product:{product}"),
+            "seller:11".into(),
+            "storefront:11".into(),
+        ]
+        .map(|room| format!("{room} <- {events}"))
+        .join("\n")
     };
     let insert = |id, starts: &str| {
-        format!("insert into sales (id, product_id, discount_percent, starts_at) values ({id}, 3, 5, now() {starts})")
+        format!(
+            "insert into sales (id, product_id, discount_percent, starts_at) values ({id}, 3, 5, now() {starts})"
+        )
     };
-    scene.told(&insert(20, "+ interval '1 day'"), &rooms(20, 3, "sale:created")).await;
-    scene.told(&insert(21, "- interval '1 day'"), &rooms(21, 3, "sale:created sale:started")).await;
+    scene
+        .told(
+            &insert(20, "+ interval '1 day'"),
+            &rooms(20, 3, "sale:created"),
+        )
+        .await;
+    scene
+        .told(
+            &insert(21, "- interval '1 day'"),
+            &rooms(21, 3, "sale:created sale:started"),
+        )
+        .await;
     let set = |id, sql: &str| format!("update sales set {sql} where id = {id}");
-    scene.told(&set(3, "discount_percent = 20"), &rooms(3, 1, "sale:updated sale:discount_changed")).await;
-    scene.told(&set(4, "starts_at = now() - interval '1 s'"), &rooms(4, 2, "sale:updated sale:started")).await;
-    scene.told(&set(3, "sold_count = 2"), &rooms(3, 1, "sale:updated sale:sold_out")).await;
-    scene.told(&set(3, "ends_at = now() - interval '1 s'"), &rooms(3, 1, "sale:updated sale:ended")).await;
-    scene.told("delete from sales where id = 20", &rooms(20, 3, "sale:deleted")).await;
-    scene.told("delete from sales where id = 21", &rooms(21, 3, "sale:deleted sale:ended")).await;
+    scene
+        .told(
+            &set(3, "discount_percent = 20"),
+            &rooms(3, 1, "sale:updated sale:discount_changed"),
+        )
+        .await;
+    scene
+        .told(
+            &set(4, "starts_at = now() - interval '1 s'"),
+            &rooms(4, 2, "sale:updated sale:started"),
+        )
+        .await;
+    scene
+        .told(
+            &set(3, "sold_count = 2"),
+            &rooms(3, 1, "sale:updated sale:sold_out"),
+        )
+        .await;
+    scene
+        .told(
+            &set(3, "ends_at = now() - interval '1 s'"),
+            &rooms(3, 1, "sale:updated sale:ended"),
+        )
+        .await;
+    scene
+        .told(
+            "delete from sales where id = 20",
+            &rooms(20, 3, "sale:deleted"),
+        )
+        .await;
+    scene
+        .told(
+            "delete from sales where id = 21",
+            &rooms(21, 3, "sale:deleted sale:ended"),
+        )
+        .await;
 }
 
 #[tokio::test]
@@ -172,7 +263,11 @@ async fn a_sale_begins_and_ends_when_its_time_has_come() {
             events.extend(change["events"].as_array().unwrap().clone());
         }
     }
-    assert_eq!(events, ["sale:created", "sale:started", "sale:ended"], "each once, with two daemons");
+    assert_eq!(
+        events,
+        ["sale:created", "sale:started", "sale:ended"],
+        "each once, with two daemons"
+    );
     drop(other_daemon);
 }
 
@@ -180,18 +275,31 @@ async fn a_sale_begins_and_ends_when_its_time_has_come() {
 async fn orders_tell_their_people_their_shop_and_the_back_office() {
     let mut scene = Scene::set(ORDERS).await;
     let all = |order, events: &str| {
-        [&format!("order:{order}"), "user:9", "seller:11", "shop_1", "admin:orders"]
-            .map(|room| format!("{room} <- {events}"))
-            .join("\n")
+        [
+            &format!("order:{order}"),
+            "user:9",
+            "seller:11",
+            "shop_1",
+            "admin:orders",
+        ]
+        .map(|room| format!("{room} <- {events}"))
+        .join("\n")
     };
     let new = "insert into orders (id, order_number, user_id, seller_id, store_id, status, payment_status, total)
                values (6, 'A-6', 9, 11, 1, 'pending', 'pending', 10)";
     scene.told(new, &all(6, "order:created")).await;
     let set = |sql: &str| format!("update orders set {sql} where id = 5");
-    scene.told(&set("status = 'confirmed'"), &all(5, "order:status_changed")).await;
+    scene
+        .told(
+            &set("status = 'confirmed'"),
+            &all(5, "order:status_changed"),
+        )
+        .await;
     for status in ["shipped", "cancelled", "refunded"] {
         let events = format!("order:status_changed order:{status}");
-        scene.told(&set(&format!("status = '{status}'")), &all(5, &events)).await;
+        scene
+            .told(&set(&format!("status = '{status}'")), &all(5, &events))
+            .await;
     }
     let money = |events: &str| format!("analytics:11 <- {events}\n admin:metrics <- {events}");
     let completed = format!(
@@ -200,13 +308,22 @@ async fn orders_tell_their_people_their_shop_and_the_back_office() {
         money("analytics:sale_completed analytics:revenue_updated")
     );
     scene.told(&set("status = 'completed'"), &completed).await;
-    let paid = ["order:5", "user:9", "seller:11", "admin:orders"].map(|room| format!("{room} <- order:payment_changed"));
-    let paid = format!("{}\n{}", paid.join("\n"), money("analytics:revenue_updated"));
+    let paid = ["order:5", "user:9", "seller:11", "admin:orders"]
+        .map(|room| format!("{room} <- order:payment_changed"));
+    let paid = format!(
+        "{}\n{}",
+        paid.join("\n"),
+        money("analytics:revenue_updated")
+    );
     scene.told(&set("payment_status = 'paid'"), &paid).await;
-    let updated = ["order:5", "user:9", "seller:11"].map(|room| format!("{room} <- order:updated")).join("\n");
+    let updated = ["order:5", "user:9", "seller:11"]
+        .map(|room| format!("{room} <- order:updated"))
+        .join("\n");
     scene.told(&set("note = 'gift'"), &updated).await;
     scene.told(&set("total = 100"), &updated).await;
-    scene.told("delete from orders where id = 5", &updated).await;
+    scene
+        .told("delete from orders where id = 5", &updated)
+        .await;
 }
 
 #[tokio::test]
@@ -219,7 +336,11 @@ async fn only_the_named_columns_leave_the_database() {
     let shown = |room: &str| {
         let changes = changes_in(&messages, room);
         assert_eq!(changes.len(), 1, "{room}: {changes:?}");
-        (changes[0]["old"].clone(), changes[0]["new"].clone(), changes[0]["count"].clone())
+        (
+            changes[0]["old"].clone(),
+            changes[0]["new"].clone(),
+            changes[0]["count"].clone(),
+        )
     };
     assert_eq!(
         shown("admin:orders"),
@@ -231,17 +352,28 @@ async fn only_the_named_columns_leave_the_database() {
     );
     assert_eq!(
         shown("product:1"),
-        (json!({"price": 10.5, "name": "Kettle"}), json!({"price": 11.25, "name": "Pot"}), json!(1))
+        (
+            json!({"price": 10.5, "name": "Kettle"}),
+            json!({"price": 11.25, "name": "Pot"}),
+            json!(1)
+        )
     );
     assert_eq!(
         shown("admin:stock"),
-        (json!({"available": 100, "threshold": 10}), json!({"available": 1, "threshold": 10}), json!(1))
+        (
+            json!({"available": 100, "threshold": 10}),
+            json!({"available": 1, "threshold": 10}),
+            json!(1)
+        )
     );
 }
 
 #[tokio::test]
 async fn a_changed_key_is_one_product_gone_and_another_come() {
-    let mut scene = Scene::set("insert into products (id, store_id, seller_id, name) values (22, 2, 12, 'Hat')").await;
+    let mut scene = Scene::set(
+        "insert into products (id, store_id, seller_id, name) values (22, 2, 12, 'Hat')",
+    )
+    .await;
     scene
         .told(
             "update products set id = 23 where id = 22",

@@ -16,15 +16,58 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("invalidation", &["change", "room"]),
     ("protocol", &["change", "invalidation", "room"]),
-    ("capture", &["backoff", "change", "cursor", "room", "status", "telemetry"]),
-    ("coalesce", &["change", "cursor", "invalidation", "room", "telemetry"]),
-    ("hub", &["change", "cursor", "invalidation", "protocol", "room", "status", "telemetry"]),
-    ("gateway", &["hub", "protocol", "room", "status", "telemetry"]),
+    (
+        "capture",
+        &["backoff", "change", "cursor", "room", "status", "telemetry"],
+    ),
+    (
+        "coalesce",
+        &["change", "cursor", "invalidation", "room", "telemetry"],
+    ),
+    (
+        "hub",
+        &[
+            "change",
+            "cursor",
+            "invalidation",
+            "protocol",
+            "room",
+            "status",
+            "telemetry",
+        ],
+    ),
+    (
+        "gateway",
+        &["hub", "protocol", "room", "status", "telemetry"],
+    ),
     ("install", &[]),
     ("config", &["capture", "coalesce", "gateway", "hub", "room"]),
-    ("app", &["capture", "change", "coalesce", "config", "gateway", "hub", "invalidation", "protocol", "room", "status", "telemetry"]),
-    ("demo", &["app", "config", "capture", "gateway", "install"]),
-    ("cli", &["app", "backoff", "capture", "config", "cursor", "demo", "install", "protocol", "room"]),
+    (
+        "app",
+        &[
+            "capture",
+            "change",
+            "coalesce",
+            "config",
+            "gateway",
+            "hub",
+            "invalidation",
+            "protocol",
+            "room",
+            "status",
+            "telemetry",
+        ],
+    ),
+    (
+        "demo",
+        &["app", "backoff", "capture", "config", "gateway", "install"],
+    ),
+    (
+        "cli",
+        &[
+            "app", "backoff", "capture", "config", "cursor", "demo", "install", "protocol", "room",
+        ],
+    ),
 ];
 
 /// Crates that only some modules may know.
@@ -58,7 +101,11 @@ fn modules() -> BTreeMap<String, Vec<(PathBuf, String)>> {
         let first = inside.iter().next().expect("a name").to_string_lossy();
         let module = first.trim_end_matches(".rs").to_owned();
         let text = fs::read_to_string(&file).expect("a source");
-        let code = text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+        let code = text
+            .split("#[cfg(test)]")
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         if module != "lib" && module != "main" && !file.to_string_lossy().ends_with("_tests.rs") {
             modules.entry(module).or_default().push((file, code));
         }
@@ -68,7 +115,12 @@ fn modules() -> BTreeMap<String, Vec<(PathBuf, String)>> {
 
 /// Names that follow `crate::`, also inside one pair of braces.
 fn imports(code: &str) -> Vec<String> {
-    let name = |text: &str| text.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let name = |text: &str| {
+        text.trim()
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect::<String>()
+    };
     let mut names = Vec::new();
     for after in code.split("crate::").skip(1) {
         match after.strip_prefix('{') {
@@ -104,7 +156,11 @@ fn no_module_imports_what_stands_above_or_beside_it() {
         for (file, code) in files {
             for import in imports(&code) {
                 let fine = import == module || allowed.contains(&import.as_str());
-                assert!(fine, "{} imports {import}, which {module} may not", file.display());
+                assert!(
+                    fine,
+                    "{} imports {import}, which {module} may not",
+                    file.display()
+                );
             }
         }
     }
@@ -115,8 +171,13 @@ fn each_outside_world_is_known_in_one_place() {
     for (module, files) in modules() {
         for (file, code) in files {
             for (library, owners) in OUTSIDE {
-                let uses = code.contains(&format!("{library}::")) && !owners.contains(&module.as_str());
-                assert!(!uses, "{} knows {library}, which only {owners:?} may", file.display());
+                let uses =
+                    code.contains(&format!("{library}::")) && !owners.contains(&module.as_str());
+                assert!(
+                    !uses,
+                    "{} knows {library}, which only {owners:?} may",
+                    file.display()
+                );
             }
         }
     }
@@ -125,10 +186,27 @@ fn each_outside_world_is_known_in_one_place() {
 #[test]
 fn the_decisions_know_no_clock_and_wait_for_nothing() {
     for (file, code) in modules().into_values().flatten() {
-        let name = file.file_name().expect("a name").to_string_lossy().into_owned();
-        if ["window.rs", "doorbell.rs", "registry.rs", "epoch.rs", "invalidation.rs", "cursor.rs"].contains(&name.as_str()) {
+        let name = file
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
+        if [
+            "window.rs",
+            "doorbell.rs",
+            "registry.rs",
+            "epoch.rs",
+            "invalidation.rs",
+            "cursor.rs",
+        ]
+        .contains(&name.as_str())
+        {
             for forbidden in ["Instant::now", "Timestamp::now", ".await", "tokio::"] {
-                assert!(!code.contains(forbidden), "{} says {forbidden}", file.display());
+                assert!(
+                    !code.contains(forbidden),
+                    "{} says {forbidden}",
+                    file.display()
+                );
             }
         }
     }

@@ -25,10 +25,15 @@ pub(super) struct Window {
     config: Config,
     slots: HashMap<Target, Slot>,
     /// One entry per slot: when to tell it, or to forget it if it has nothing.
-    deadlines: BinaryHeap<Reverse<(Instant, Target)>>,
+    deadlines: BinaryHeap<Reverse<Deadline>>,
+    /// Deadlines so far.
+    order: u64,
     reads: Reads,
     pending_entities: usize,
 }
+
+/// Moment, order, room: rooms that are told at the same moment are told in the order of their changes.
+type Deadline = (Instant, u64, Target);
 
 /// One room's window.
 #[derive(Debug)]
@@ -52,6 +57,7 @@ impl Window {
             config,
             slots: HashMap::new(),
             deadlines: BinaryHeap::new(),
+            order: 0,
             reads: Reads::new(cursor),
             pending_entities: 0,
         }
@@ -103,7 +109,7 @@ impl Window {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.deadlines
             .peek()
-            .map(|Reverse((deadline, _))| *deadline)
+            .map(|Reverse((deadline, ..))| *deadline)
     }
 
     /// Brings every deadline forward, for a shutdown.
@@ -111,7 +117,7 @@ impl Window {
         let waiting = std::mem::take(&mut self.deadlines);
         let due = waiting
             .into_iter()
-            .map(|Reverse((_, target))| Reverse((now, target)));
+            .map(|Reverse((_, order, target))| Reverse((now, order, target)));
         self.deadlines = due.collect();
         self.flush(now)
     }
@@ -125,7 +131,9 @@ impl Window {
         let slot = match self.slots.entry(target.clone()) {
             Entry::Occupied(slot) => slot.into_mut(),
             Entry::Vacant(vacant) => {
-                self.deadlines.push(Reverse((now, target.clone())));
+                self.order += 1;
+                self.deadlines
+                    .push(Reverse((now, self.order, target.clone())));
                 vacant.insert(Slot {
                     pending: Pending::Nothing,
                     read,
@@ -157,11 +165,11 @@ impl Window {
     }
 
     fn pop_due(&mut self, now: Instant) -> Option<Target> {
-        let Reverse((deadline, _)) = self.deadlines.peek()?;
+        let Reverse((deadline, ..)) = self.deadlines.peek()?;
         if *deadline > now {
             return None;
         }
-        self.deadlines.pop().map(|Reverse((_, target))| target)
+        self.deadlines.pop().map(|Reverse((.., target))| target)
     }
 
     fn take_pending(&mut self, target: &Target) -> Pending {
@@ -184,7 +192,9 @@ impl Window {
         if window.is_zero() {
             self.slots.remove(&target);
         } else {
-            self.deadlines.push(Reverse((now + window, target)));
+            self.order += 1;
+            self.deadlines
+                .push(Reverse((now + window, self.order, target)));
         }
     }
 

@@ -45,30 +45,39 @@ pub(super) async fn upgrade(
 enum Offer {
     Nothing,
     Ours,
-    Others,
+    /// Others, of which this is the first.
+    Others(String),
 }
 
 impl Offer {
     fn of(headers: &HeaderMap) -> Self {
         let offers = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL);
         let texts = offers.iter().filter_map(|value| value.to_str().ok());
-        let mut protocols = texts
+        let protocols: Vec<&str> = texts
             .flat_map(|text| text.split(','))
             .map(str::trim)
-            .peekable();
-        if protocols.peek().is_none() {
-            Self::Nothing
-        } else if protocols.any(|protocol| protocol == SUBPROTOCOL) {
-            Self::Ours
-        } else {
-            Self::Others
+            .collect();
+        match protocols.first() {
+            None => Self::Nothing,
+            Some(_) if protocols.contains(&SUBPROTOCOL) => Self::Ours,
+            Some(first) => Self::Others((*first).to_owned()),
+        }
+    }
+
+    /// What the answer names. A browser that is answered with none of its offers fails the handshake
+    /// without showing its page why, so others get theirs, and then the close code.
+    fn answer(&self) -> Option<&str> {
+        match self {
+            Self::Nothing => None,
+            Self::Ours => Some(SUBPROTOCOL),
+            Self::Others(first) => Some(first),
         }
     }
 }
 
 fn refusal(gateway: &Gateway, offer: &Offer) -> Option<CloseReason> {
     let most = gateway.config.max_connections;
-    if *offer == Offer::Others {
+    if matches!(offer, Offer::Others(_)) {
         Some(CloseReason::UnsupportedProtocol)
     } else if gateway.stop.is_cancelled() {
         Some(CloseReason::Draining)
@@ -103,11 +112,8 @@ fn response(accept: &str, offer: &Offer) -> Response<Body> {
     if let Ok(accept) = HeaderValue::from_str(accept) {
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
     }
-    if *offer == Offer::Ours {
-        headers.insert(
-            header::SEC_WEBSOCKET_PROTOCOL,
-            HeaderValue::from_static(SUBPROTOCOL),
-        );
+    if let Some(Ok(protocol)) = offer.answer().map(HeaderValue::from_str) {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
     }
     response
 }
@@ -159,6 +165,6 @@ mod tests {
         let offer = |text| Offer::of(&headers(&[("sec-websocket-protocol", text)]));
         assert_eq!(Offer::of(&HeaderMap::new()), Offer::Nothing);
         assert_eq!(offer("bearer.abc, pgbell.v1"), Offer::Ours);
-        assert_eq!(offer("pgbell.v9"), Offer::Others);
+        assert_eq!(offer("pgbell.v9, x"), Offer::Others("pgbell.v9".into()));
     }
 }

@@ -31,10 +31,14 @@ impl Client {
 
     /// Connects without waiting for a welcome.
     pub(crate) async fn open(addr: SocketAddr, protocol: Option<&'static str>) -> Self {
-        let mut request = format!("ws://{addr}/ws").into_client_request().expect("a URL");
+        let mut request = format!("ws://{addr}/ws")
+            .into_client_request()
+            .expect("a URL");
         if let Some(protocol) = protocol {
             let value = HeaderValue::from_static(protocol);
-            request.headers_mut().insert("sec-websocket-protocol", value);
+            request
+                .headers_mut()
+                .insert("sec-websocket-protocol", value);
         }
         let connected = soon("a WebSocket", tokio_tungstenite::connect_async(request)).await;
         Self {
@@ -56,7 +60,9 @@ impl Client {
         let next = async {
             loop {
                 match self.socket.next().await {
-                    Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).expect("JSON"),
+                    Some(Ok(Message::Text(text))) => {
+                        return serde_json::from_str(&text).expect("JSON");
+                    }
                     Some(Ok(Message::Close(Some(frame)))) => {
                         return json!({"closed": u16::from(frame.code), "reason": frame.reason.as_str()});
                     }
@@ -70,41 +76,60 @@ impl Client {
 
     /// The next message of this type; heartbeats and others are passed over.
     pub(crate) async fn next_of(&mut self, kind: &str) -> Value {
-        loop {
-            let message = self.next().await;
-            assert!(message.get("ended").is_none(), "wanted {kind}, but {message}");
-            if message["type"] == kind {
-                return message;
+        let next = async {
+            loop {
+                let message = self.next().await;
+                let over = message.get("ended").or(message.get("closed")).is_some();
+                assert!(!over, "wanted {kind}, but {message}");
+                if message["type"] == kind {
+                    return message;
+                }
             }
-        }
+        };
+        soon(kind, next).await
     }
 
     pub(crate) async fn subscribe(&mut self, rooms: &[&str]) -> Value {
-        self.say(json!({"type": "subscribe", "id": 1, "rooms": rooms})).await;
+        self.say(json!({"type": "subscribe", "id": 1, "rooms": rooms}))
+            .await;
         self.next_of("subscribed").await
     }
 
-    /// Everything about rooms that is told until `database` announces that it is enough.
+    /// Everything about rooms that `sql` makes the daemon tell.
     pub(crate) async fn messages_of(&mut self, database: &Database, sql: &str) -> Vec<Value> {
         database.run(sql).await;
         self.messages(database).await
     }
 
+    /// Everything about rooms that is told until now: until a change is told that `database` commits
+    /// after everything else.
     pub(crate) async fn messages(&mut self, database: &Database) -> Vec<Value> {
-        self.subscribe(&["the:end"]).await;
-        database
-            .run("insert into pgbell.change (entity, id, op, events, rooms) values ('end', '1', 'update', '{the:end}', '{the:end}')")
+        let end = format!("end:{}", fastrand::u32(..));
+        self.say(json!({"type": "subscribe", "id": 0, "rooms": [end]}))
             .await;
         let mut messages = Vec::new();
         loop {
             let message = self.next().await;
-            assert!(message.get("ended").is_none(), "{message}");
+            let over = message.get("ended").or(message.get("closed")).is_some();
+            assert!(!over, "{message}");
             match message["type"].as_str() {
-                Some("invalidate") if message["room"] == "the:end" => return messages,
+                Some("subscribed") => {
+                    let insert = "insert into pgbell.change (entity, id, op, events, rooms) values";
+                    database
+                        .run(&format!(
+                            "{insert} ('end', '1', 'update', '{{the:end}}', '{{{end}}}')"
+                        ))
+                        .await;
+                }
+                Some("invalidate") if message["room"] == end => break,
                 Some("invalidate" | "resync") => messages.push(message),
                 _ => {}
             }
         }
+        self.say(json!({"type": "unsubscribe", "id": 0, "rooms": [end]}))
+            .await;
+        self.next_of("unsubscribed").await;
+        messages
     }
 
     /// Which rooms are told which events by `sql`.
@@ -117,7 +142,10 @@ pub(crate) fn told(messages: &[Value]) -> Told {
     let mut told = Told::new();
     for message in messages {
         if message["type"] == "resync" {
-            let rooms = message["rooms"].as_array().cloned().unwrap_or_else(|| vec![message["rooms"].clone()]);
+            let rooms = message["rooms"]
+                .as_array()
+                .cloned()
+                .unwrap_or_else(|| vec![message["rooms"].clone()]);
             for room in rooms {
                 told.entry(text(&room)).or_default().insert("resync".into());
             }
@@ -125,7 +153,13 @@ pub(crate) fn told(messages: &[Value]) -> Told {
         }
         let events = told.entry(text(&message["room"])).or_default();
         for change in message["changes"].as_array().expect("changes") {
-            events.extend(change["events"].as_array().expect("events").iter().map(text));
+            events.extend(
+                change["events"]
+                    .as_array()
+                    .expect("events")
+                    .iter()
+                    .map(text),
+            );
         }
     }
     told
@@ -134,7 +168,9 @@ pub(crate) fn told(messages: &[Value]) -> Told {
 /// The changes of one room, in the order they were told.
 pub(crate) fn changes_in(messages: &[Value], room: &str) -> Vec<Value> {
     let of_room = messages.iter().filter(|message| message["room"] == room);
-    of_room.flat_map(|message| message["changes"].as_array().expect("changes").clone()).collect()
+    of_room
+        .flat_map(|message| message["changes"].as_array().expect("changes").clone())
+        .collect()
 }
 
 /// `room: event event` per line.
@@ -143,7 +179,10 @@ pub(crate) fn expect(lines: &str) -> Told {
     lines
         .map(|line| {
             let (room, events) = line.split_once(" <- ").expect("room <- events");
-            (room.trim().to_owned(), events.split_whitespace().map(str::to_owned).collect())
+            (
+                room.trim().to_owned(),
+                events.split_whitespace().map(str::to_owned).collect(),
+            )
         })
         .collect()
 }

@@ -73,9 +73,16 @@ impl Daemon {
         let request = format!("GET {path} HTTP/1.1\r\nHost: pgbell\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.expect("sent");
         let mut response = String::new();
-        stream.read_to_string(&mut response).await.expect("a response");
+        stream
+            .read_to_string(&mut response)
+            .await
+            .expect("a response");
         let (head, body) = response.split_once("\r\n\r\n").expect("a head");
-        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .expect("a status");
         (status, body.to_owned())
     }
 
@@ -88,6 +95,8 @@ impl Daemon {
     /// Stops in an orderly way.
     pub(crate) async fn stop(mut self) -> Result<(), pgbell::app::Error> {
         drop(self.stop.take());
-        soon("the daemon to stop", &mut self.task).await.expect("no panic")
+        soon("the daemon to stop", &mut self.task)
+            .await
+            .expect("no panic")
     }
 }

@@ -1,13 +1,16 @@
 //! Databases on a server of our own.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    future::poll_fn,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use pgbell::{
     demo::postgres::{Options, ThrowawayPostgres},
     install::{self, SqlFile, triggers},
 };
-use tokio::sync::OnceCell;
-use tokio_postgres::{Client, NoTls};
+use tokio::sync::{OnceCell, mpsc};
+use tokio_postgres::{AsyncMessage, Client, NoTls};
 
 /// One server for all tests of this binary. It ends with the process, whatever ends that.
 static SERVER: OnceCell<ThrowawayPostgres> = OnceCell::const_new();
@@ -24,7 +27,10 @@ impl Database {
     pub(crate) async fn new() -> Self {
         let server = SERVER.get_or_init(start).await;
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        server.create_database(&name, Some(TEMPLATE)).await.expect("a copy of the template");
+        server
+            .create_database(&name, Some(TEMPLATE))
+            .await
+            .expect("a copy of the template");
         let url = server.url(&name);
         let client = connect(&url).await;
         Self { url, client }
@@ -34,7 +40,10 @@ impl Database {
     pub(crate) async fn empty() -> Self {
         let server = SERVER.get_or_init(start).await;
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        server.create_database(&name, None).await.expect("an empty database");
+        server
+            .create_database(&name, None)
+            .await
+            .expect("an empty database");
         let url = server.url(&name);
         let client = connect(&url).await;
         Self { url, client }
@@ -57,10 +66,14 @@ impl Database {
 
     /// Runs a statement and returns its only value as text.
     pub(crate) async fn value(&self, sql: &str) -> String {
-        let row = self.client.query_one(&format!("select ({sql})::text"), &[]).await;
-        row.unwrap_or_else(|error| panic!("{sql}: {error:?}")).get::<_, Option<String>>(0).unwrap_or_default()
+        let row = self
+            .client
+            .query_one(&format!("select ({sql})::text"), &[])
+            .await;
+        row.unwrap_or_else(|error| panic!("{sql}: {error:?}"))
+            .get::<_, Option<String>>(0)
+            .unwrap_or_default()
     }
-
 
     /// One more connection to the same database.
     pub(crate) async fn session(&self) -> Self {
@@ -69,24 +82,57 @@ impl Database {
         Self { url, client }
     }
 
+    /// What is notified on channel `pgbell` from now on.
+    pub(crate) async fn listen(&self) -> mpsc::UnboundedReceiver<String> {
+        let connected = tokio_postgres::connect(&self.url, NoTls).await;
+        let (client, mut connection) = connected.expect("a connection");
+        let (heard, hears) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
+                if let AsyncMessage::Notification(notification) = message {
+                    // The test may have ended.
+                    let _ = heard.send(notification.payload().to_owned());
+                }
+            }
+        });
+        client
+            .batch_execute("listen pgbell")
+            .await
+            .expect("listening");
+        std::mem::forget(client);
+        hears
+    }
+
     pub(crate) fn client(&self) -> &Client {
         &self.client
     }
 }
 
 async fn start() -> ThrowawayPostgres {
-    let settings = [("max_connections", "400"), ("max_prepared_transactions", "20")];
+    let settings = [
+        ("max_connections", "400"),
+        ("max_prepared_transactions", "20"),
+    ];
     let options = Options {
         fsync: false,
-        settings: settings.map(|(name, value)| (name.into(), value.into())).into(),
+        settings: settings
+            .map(|(name, value)| (name.into(), value.into()))
+            .into(),
         ..Options::default()
     };
-    let server = ThrowawayPostgres::start(options).await.expect("a Postgres server of our own");
-    server.create_database(TEMPLATE, None).await.expect("a template");
+    let server = ThrowawayPostgres::start(options)
+        .await
+        .expect("a Postgres server of our own");
+    server
+        .create_database(TEMPLATE, None)
+        .await
+        .expect("a template");
     let url = server.url(TEMPLATE);
     install::install(&url).await.expect("installed");
     let shop = connect(&url).await;
-    shop.batch_execute(include_str!("../../sql/shop/schema.sql")).await.expect("a shop");
+    shop.batch_execute(include_str!("../../sql/shop/schema.sql"))
+        .await
+        .expect("a shop");
     let files = ["products", "inventory", "sales", "orders"].map(trigger_file);
     triggers::apply(&url, &files).await.expect("triggers");
     server
@@ -98,7 +144,9 @@ pub(crate) fn trigger_file(table: &str) -> SqlFile {
 }
 
 async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
+    let (client, connection) = tokio_postgres::connect(url, NoTls)
+        .await
+        .expect("a connection");
     tokio::spawn(connection);
     client
 }

@@ -1,0 +1,96 @@
+-- Something to sell: the same shop every time, and only into an empty one.
+
+insert into stores (name)
+select name
+  from unnest(array['Harbour Hardware', 'Little Garden', 'Paper & Ink', 'North Kitchen', 'Trail & Tent'])
+       with ordinality as store (name, n)
+ where not exists (select from stores)
+ order by n;
+
+insert into sellers (name, store_id)
+select name, (n - 1) % 5 + 1
+  from unnest(array['Ada', 'Bruno', 'Chiara', 'Dmitri', 'Esra', 'Farid', 'Greta', 'Hugo'])
+       with ordinality as seller (name, n)
+ where not exists (select from sellers)
+ order by n;
+
+insert into users (name)
+select 'Customer ' || n
+  from generate_series(1, 25) as n
+ where not exists (select from users)
+ order by n;
+
+insert into categories (name)
+select name
+  from unnest(array['Tools', 'Garden', 'Stationery', 'Kitchen', 'Outdoor']) with ordinality as category (name, n)
+ where not exists (select from categories)
+ order by n;
+
+-- 300 products: 20 adjectives and 15 things, in an order that does not look like a table.
+insert into products (store_id, seller_id, category_id, name, description, images, price, status, attributes, pack_sizes)
+select (n % 8) % 5 + 1,
+       n % 8 + 1,
+       n % 5 + 1,
+       format('%s %s', adjective, thing),
+       format('A %s %s, made to be used every day.', lower(adjective), lower(thing)),
+       array[format('/images/%s.jpg', n)],
+       (n * 37 % 190 + 5) + 0.90,
+       case when n % 40 = 0 then 'inactive' else 'active' end,
+       jsonb_build_object('colour', (array['blue', 'green', 'red', 'natural'])[n % 4 + 1]),
+       case when n % 6 = 0 then '{6,12,24}'::int[] else '{}' end
+  from generate_series(1, 300) as n,
+       lateral (select (array['Oak', 'Steel', 'Copper', 'Linen', 'Wool', 'Ceramic', 'Folding', 'Classic', 'Compact', 'Nordic',
+                              'Bamboo', 'Leather', 'Enamel', 'Travel', 'Walnut', 'Granite', 'Cotton', 'Glass', 'Cork', 'Brass'
+                             ])[n % 20 + 1] as adjective,
+                       (array['Kettle', 'Lantern', 'Notebook', 'Hammer', 'Planter', 'Mug', 'Stool', 'Backpack', 'Knife',
+                              'Blanket', 'Lamp', 'Tray', 'Bottle', 'Brush', 'Basket'
+                             ])[n / 20 % 15 + 1] as thing) as words
+ where not exists (select from products)
+ order by n;
+
+-- Every fifth product comes in three sizes.
+insert into product_variants (product_id, sku, name, price)
+select product.id, format('P%s-%s', product.id, size), size, product.price + extra
+  from products as product,
+       (values ('S', 0), ('M', 2), ('L', 5)) as sizes (size, extra)
+ where product.id % 5 = 0
+   and not exists (select from product_variants)
+ order by product.id, extra;
+
+insert into inventory (product_id, variant_id, quantity, reserved)
+select product_id, variant_id, product_id * 13 % 90 + 3, product_id % 3
+  from (select id as product_id, null::bigint as variant_id from products
+        union all
+        select product_id, id from product_variants) as stocked
+ where not exists (select from inventory)
+ order by product_id, variant_id nulls first;
+
+-- One running, one about to start, one over, one limited.
+insert into sales (product_id, discount_percent, starts_at, ends_at, stock_limit)
+select product_id, discount, now() + starts, now() + ends, stock_limit
+  from (values (1, 20, interval '-1 hour', interval '1 day', null),
+               (2, 15, interval '2 minutes', interval '2 hours', null),
+               (3, 50, interval '-2 days', interval '-1 day', null),
+               (4, 30, interval '-1 hour', interval '7 days', 20)) as sale (product_id, discount, starts, ends, stock_limit)
+ where not exists (select from sales)
+   and exists (select from products where id = product_id)
+ order by product_id;
+
+insert into orders (order_number, user_id, seller_id, store_id, status, payment_status, total, created_at)
+select format('A-%s', 1000 + n),
+       n % 25 + 1,
+       n % 8 + 1,
+       (n % 8) % 5 + 1,
+       (array['pending', 'processing', 'shipped', 'completed'])[n % 4 + 1],
+       case when n % 4 >= 2 then 'paid' else 'pending' end,
+       n * 53 % 240 + 9.5,
+       now() - n * interval '1 hour'
+  from generate_series(1, 100) as n
+ where not exists (select from orders)
+ order by n;
+
+insert into order_items (order_id, product_id, quantity, price)
+select purchase.id, product.id, purchase.id % 3 + 1, product.price
+  from orders as purchase
+  join products as product on product.seller_id = purchase.seller_id and product.id % 25 = purchase.id % 25
+ where not exists (select from order_items);

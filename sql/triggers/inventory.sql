@@ -1,0 +1,210 @@
+-- What a change of public.inventory tells browsers. Clients know stock as a part of the product or of its variant,
+-- so a row without variant_id is entity product, and a row with one is entity variant.
+--
+--   product:stock_changed     what is available (quantity - reserved) changed
+--   stock:low                 it fell to the row's low_stock_threshold (10 where there is none)
+--   stock:out                 it fell to nothing
+--   stock:restocked           there is something again
+--
+-- The last three fire on the crossing, not on every write beyond it.
+-- set pgbell.enabled = off (session, role, database) silences the triggers; asking inside the function is cheaper
+-- than a WHEN condition, which every statement has to parse.
+-- jit is off because a session keeps the plan of its first statement: a large first one would have every small one
+-- after it compiled.
+-- Other column names? Change them in the select lists; a new event is a new line.
+
+-- Seller and store are the product's. The owner of the functions may read just that.
+grant select (id, seller_id, store_id) on public.products to pgbell_owner;
+
+create or replace function pgbell.inventory_inserted()
+returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+begin
+    if current_setting('pgbell.enabled', true) = 'off' then
+        return null;
+    end if;
+
+    if exists (select from new_rows offset pgbell.bulk_limit()) then
+        insert into pgbell.change (entity, id, op, events, rooms)
+        values ('product', '*', 'insert', '{product:stock_changed}', '{product:*,variant:*,seller:*,shop_*}');
+        return null;
+    end if;
+
+    insert into pgbell.change (entity, id, op, events, rooms, new)
+    select case when variant_id is null then 'product' else 'variant' end,
+           coalesce(variant_id, product_id), 'insert', '{product:stock_changed}',
+           array['product:' || product_id]
+               || case when variant_id is not null then array['variant:' || variant_id] end
+               || sold_by.rooms,
+           jsonb_build_object('available', quantity - reserved)
+      from new_rows
+      left join lateral (
+        select array['seller:' || seller_id, 'shop_' || store_id]
+          from public.products where products.id = product_id limit 1
+     ) as sold_by (rooms) on true;
+    return null;
+end
+$$;
+
+create or replace function pgbell.inventory_updated()
+returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+begin
+    if current_setting('pgbell.enabled', true) = 'off' then
+        return null;
+    end if;
+
+    -- A statement that touches very many rows may still have changed only a few: counting is worth it then.
+    if exists (select from new_rows offset pgbell.bulk_limit()) then
+        insert into pgbell.change (entity, id, op, events, rooms)
+        select 'product', '*', 'update', '{product:stock_changed}',
+               '{product:*,variant:*,seller:*,shop_*,admin:stock}'
+          from old_rows as o full join new_rows as n using (id)
+         where (o.product_id, o.variant_id, o.quantity - o.reserved, o.low_stock_threshold)
+               is distinct from (n.product_id, n.variant_id, n.quantity - n.reserved, n.low_stock_threshold)
+        having count(*) > pgbell.bulk_limit();
+
+        if found then
+            return null;
+        end if;
+    end if;
+
+    -- Rows are paired by what they count, so a row that moves to another product is seen by both.
+    -- FULL JOIN, because it can never become a nested loop over ten thousand rows, whatever number the session's
+    -- plan was made for. The look-up is a subquery, so it stays one index probe per row, for the same reason.
+    -- OFFSET 0 has the rooms put together once per row, and not once per event.
+    insert into pgbell.change (entity, id, op, events, rooms, old, new)
+    select thing.entity, thing.id,
+           case when o.available is null then 'insert' when n.available is null then 'delete' else 'update' end,
+           array[event.name], event.rooms, event.old, event.new
+      from (select product_id, coalesce(variant_id, 0) as variant, quantity - reserved as available,
+                   coalesce(low_stock_threshold, 10) as threshold,
+                   jsonb_build_object('available', quantity - reserved) as stock
+              from old_rows) as o
+      full join
+           (select product_id, coalesce(variant_id, 0) as variant, quantity - reserved as available,
+                   coalesce(low_stock_threshold, 10) as threshold,
+                   jsonb_build_object('available', quantity - reserved) as stock
+              from new_rows) as n using (product_id, variant)
+     cross join lateral (
+        select case variant when 0 then 'product' else 'variant' end,
+               case variant when 0 then product_id else variant end,
+               case variant when 0 then array['product:' || product_id]
+                            else array['product:' || product_id, 'variant:' || variant] end,
+               (select array['seller:' || seller_id, 'shop_' || store_id]
+                  from public.products where products.id = product_id limit 1)
+        offset 0
+     ) as thing (entity, id, rooms, sellers)
+     cross join lateral (
+        select 'product:stock_changed', thing.rooms || thing.sellers, o.stock, n.stock
+         where o.available is distinct from n.available
+        union all
+        select 'stock:low', array['admin:stock'] || thing.sellers,
+               jsonb_build_object('available', o.available, 'threshold', o.threshold),
+               jsonb_build_object('available', n.available, 'threshold', n.threshold)
+         where o.available > o.threshold and n.available <= n.threshold
+        union all
+        select 'stock:out', array['admin:stock'] || thing.rooms || thing.sellers, o.stock, n.stock
+         where o.available > 0 and n.available <= 0
+        union all
+        select 'stock:restocked', thing.rooms || thing.sellers, o.stock, n.stock
+         where o.available <= 0 and n.available > 0
+     ) as event (name, rooms, old, new);
+    return null;
+end
+$$;
+
+create or replace function pgbell.inventory_deleted()
+returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+begin
+    if current_setting('pgbell.enabled', true) = 'off' then
+        return null;
+    end if;
+
+    if exists (select from old_rows offset pgbell.bulk_limit()) then
+        insert into pgbell.change (entity, id, op, events, rooms)
+        values ('product', '*', 'delete', '{product:stock_changed}', '{product:*,variant:*,seller:*,shop_*}');
+        return null;
+    end if;
+
+    -- Where the product is gone too, its own product:deleted tells seller and shop.
+    insert into pgbell.change (entity, id, op, events, rooms, old)
+    select case when variant_id is null then 'product' else 'variant' end,
+           coalesce(variant_id, product_id), 'delete', '{product:stock_changed}',
+           array['product:' || product_id]
+               || case when variant_id is not null then array['variant:' || variant_id] end
+               || sold_by.rooms,
+           jsonb_build_object('available', quantity - reserved)
+      from old_rows
+      left join lateral (
+        select array['seller:' || seller_id, 'shop_' || store_id]
+          from public.products where products.id = product_id limit 1
+     ) as sold_by (rooms) on true;
+    return null;
+end
+$$;
+
+create or replace function pgbell.inventory_truncated()
+returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+begin
+    if current_setting('pgbell.enabled', true) is distinct from 'off' then
+        insert into pgbell.change (entity, id, op, events, rooms)
+        values ('product', '*', 'delete', '{product:stock_changed}', '{product:*,variant:*,seller:*,shop_*}');
+    end if;
+    return null;
+end
+$$;
+
+comment on function pgbell.inventory_inserted() is 'Logs stock that came.';
+comment on function pgbell.inventory_updated() is 'Logs stock that changed.';
+comment on function pgbell.inventory_deleted() is 'Logs stock that went.';
+comment on function pgbell.inventory_truncated() is 'Logs that all stock went.';
+
+alter function pgbell.inventory_inserted() owner to pgbell_owner;
+alter function pgbell.inventory_updated() owner to pgbell_owner;
+alter function pgbell.inventory_deleted() owner to pgbell_owner;
+alter function pgbell.inventory_truncated() owner to pgbell_owner;
+
+revoke all on function pgbell.inventory_inserted(), pgbell.inventory_updated(),
+                       pgbell.inventory_deleted(), pgbell.inventory_truncated() from public;
+
+create or replace trigger pgbell_inventory_insert
+after insert on public.inventory
+referencing new table as new_rows
+for each statement
+execute function pgbell.inventory_inserted();
+
+create or replace trigger pgbell_inventory_update
+after update on public.inventory
+referencing old table as old_rows new table as new_rows
+for each statement
+execute function pgbell.inventory_updated();
+
+create or replace trigger pgbell_inventory_delete
+after delete on public.inventory
+referencing old table as old_rows
+for each statement
+execute function pgbell.inventory_deleted();
+
+create or replace trigger pgbell_inventory_truncate
+after truncate on public.inventory
+for each statement
+execute function pgbell.inventory_truncated();
