@@ -40,7 +40,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "gateway",
         &["hub", "protocol", "room", "status", "telemetry"],
     ),
-    ("install", &[]),
+    ("install", &["backoff"]),
     ("config", &["capture", "coalesce", "gateway", "hub", "room"]),
     (
         "app",

@@ -284,6 +284,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_dropped_server_that_was_reached_by_port_goes_by_itself() {
+        let options = Options {
+            port: Some(0),
+            ..quick()
+        };
+        let server = ThrowawayPostgres::start(options).await.expect("a server");
+        assert!(
+            server
+                .url("postgres")
+                .starts_with("postgres://postgres@127.0.0.1:")
+        );
+        let mut client = PgConnection::connect(&server.url("postgres"))
+            .await
+            .expect("connected");
+        client.ping().await.expect("answered");
+        let directory = server.directory().to_owned();
+        drop(server);
+        let gone = async {
+            while directory.exists() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(PATIENCE, gone).await.expect("gone within the time");
+    }
+
+    #[tokio::test]
     async fn a_server_that_cannot_start_says_why_and_leaves_nothing_behind() {
         let mut options = quick();
         options
