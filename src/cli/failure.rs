@@ -115,7 +115,7 @@ impl From<io::Error> for Failure {
 }
 
 /// An error and its causes, joined by `: `. Causes that the text before already quotes are left out.
-fn one_line(error: &dyn Error) -> String {
+pub(super) fn one_line(error: &dyn Error) -> String {
     let mut line = flat(&error.to_string());
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -11,7 +11,7 @@ use clap::Args;
 use tokio::{select, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{Failure, signals::until_stopped};
+use super::{Failure, failure::one_line, signals::until_stopped};
 use crate::{backoff::Backoff, room::Room};
 use connection::End;
 use subscriber::{Stop, Subscriber};
@@ -77,7 +77,7 @@ async fn stay(subscriber: &mut Subscriber, stop: &CancellationToken) -> Result<(
         }
         let wait = subscriber.retry_after.take();
         let wait = wait.unwrap_or_else(|| backoff.next(fastrand::f64()));
-        eprintln!("{end}; coming back in {} ms", wait.as_millis());
+        eprintln!("{}; coming back in {} ms", one_line(&end), wait.as_millis());
         select! {
             () = sleep(wait) => {}
             () = stop.cancelled() => return Ok(()),

@@ -39,6 +39,16 @@ pub(super) fn change_json(room: &str, change: &Change, latency_ms: Option<f64>) 
     serde_json::to_string(&object).unwrap_or_default()
 }
 
+/// Whether a notice only says that all is well: nothing was missed.
+pub(super) fn is_routine(message: &Message) -> bool {
+    let Message::Subscribed { rooms, .. } = message else {
+        return false;
+    };
+    rooms
+        .iter()
+        .all(|room| room.status == "live" || room.status == "replayed")
+}
+
 /// Whatever else is worth a line.
 pub(super) fn notice(message: &Message) -> Option<String> {
     let line = match message {

@@ -92,7 +92,7 @@ impl Subscriber {
         }
         match print::notice(message) {
             Some(_) if self.json => output::line(text),
-            Some(line) if matches!(message, Message::Subscribed { .. }) => {
+            Some(line) if print::is_routine(message) => {
                 eprintln!("{line}");
                 Ok(())
             }
