@@ -39,7 +39,7 @@ async fn a_daemon_started_before_its_database_welcomes_clients_once_it_is_there(
     pgbell::install::install(&url).await.expect("installed");
     server.halt().await.expect("halted");
 
-    let daemon = Daemon::unready(&url, |_| {}).await;
+    let daemon = Daemon::unready(&url, |_| {});
     let (status, why) = daemon.get("/readyz").await;
     assert_eq!(status, 503, "{why}");
     assert_eq!(daemon.health().await["status"], "starting");
@@ -63,7 +63,7 @@ async fn clients_are_told_that_the_database_is_gone_and_that_it_is_back() {
         .expect("a database");
     let url = server.url("crashing");
     pgbell::install::install(&url).await.expect("installed");
-    let daemon = Daemon::unready(&url, |_| {}).await;
+    let daemon = Daemon::unready(&url, |_| {});
     daemon.ready().await;
     let mut client = daemon.client_in(&["room"]).await;
     server.crash().await.expect("crashed");
@@ -87,7 +87,7 @@ async fn clients_are_told_that_the_database_is_gone_and_that_it_is_back() {
 #[tokio::test]
 async fn a_database_without_pgbell_is_waited_for_and_named() {
     let database = Database::empty().await;
-    let daemon = Daemon::unready(&database.url, |_| {}).await;
+    let daemon = Daemon::unready(&database.url, |_| {});
     let refused = async {
         while !daemon
             .get("/readyz")

@@ -26,12 +26,12 @@ impl Daemon {
 
     /// Waits until the daemon is ready.
     pub(crate) async fn with(database: &Database, set: impl FnOnce(&mut Config)) -> Self {
-        let daemon = Self::unready(&database.url, set).await;
+        let daemon = Self::unready(&database.url, set);
         daemon.ready().await;
         daemon
     }
 
-    pub(crate) async fn unready(url: &str, set: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) fn unready(url: &str, set: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
         config.database.url = Secret(url.to_owned());
         config.gateway.listen = ([127, 0, 0, 1], 0).into();
