@@ -23,19 +23,21 @@ create sequence pgbell.doorbell;
 
 comment on sequence pgbell.doorbell is 'Whether writers must NOTIFY: not called = armed, called = muted.';
 
--- The leaf that writers append to. Also a sequence, for the same reason.
-create sequence pgbell.slot minvalue 0 maxvalue 2 start 0 cycle;
+-- The leaf that writers append to. A constant, so that it melts into every plan that writes here and costs nothing;
+-- pgbell.rotate() replaces it, which is transactional and makes sessions plan anew.
+create function pgbell.slot() returns smallint language sql immutable as 'select 0::smallint';
 
-comment on sequence pgbell.slot is 'Which of the three leaves of pgbell.change writers append to.';
+comment on function pgbell.slot() is 'Which of the three leaves of pgbell.change writers append to.';
 
--- Reading a sequence tells nothing about the data. Whoever may insert into the log must be able to read both.
-grant select on sequence pgbell.doorbell, pgbell.slot to public;
+-- Neither tells anything about the data, and whoever may insert into the log must be able to read both.
+grant select on sequence pgbell.doorbell to public;
+grant execute on function pgbell.slot() to public;
 
 -- Authors fill entity, id, op, events, rooms and, if they like, old, new, origin; pgbell fills the rest.
 -- Nothing an author fills is checked: a wrong trigger must never fail a business write. The daemon degrades.
 --
--- The defaults of slot and rang ask for the xid first: a writer that finds a leaf open, or the bell muted, had its
--- xid before that leaf was closed, or the bell armed. pgbell.rotate() and the daemon rely on it.
+-- The default of rang asks for the xid first: a writer that finds the bell muted had its xid before the bell was
+-- armed. The daemon relies on it.
 --
 -- Writers ring by the default of rang, and not by a trigger: the condition of a trigger costs every statement more
 -- than a whole default costs a row, and a default is evaluated only for rows that are really there. NOTIFY keeps one
@@ -46,9 +48,7 @@ grant select on sequence pgbell.doorbell, pgbell.slot to public;
 --   grant insert (entity, id, op, events, rooms, old, new, origin) on pgbell.change to …;
 create table pgbell.change (
     xid    xid8 default pg_current_xact_id(),
-    slot   smallint default case when pg_current_xact_id() is not null
-                                 then coalesce(pg_sequence_last_value('pgbell.slot'), 0)
-                            end,
+    slot   smallint default pgbell.slot(),
     at     timestamptz default statement_timestamp(),
     entity text,
     id     text,
@@ -91,11 +91,11 @@ create table pgbell.change_2 partition of pgbell.change for values in (2)
 create index change_xid on pgbell.change (xid);
 
 -- The life of each leaf, kept by pgbell.rotate():
--- empty (opened_at is null) → open → closed (closed_by) → sealed (sealed_at) → empty.
+-- empty (opened_at is null) → open (writers is null) → closed → sealed (sealed_at is not null) → empty.
 create table pgbell.rotation (
     slot        smallint primary key,
     opened_at   timestamptz,
-    closed_by   xid8,
+    writers     text[],
     sealed_at   timestamptz,
     sealed_xmax xid8
 );
@@ -104,7 +104,7 @@ insert into pgbell.rotation (slot, opened_at) values (0, now()), (1, null), (2, 
 
 comment on table pgbell.rotation is 'Where each leaf of the log is in its life. Only pgbell.rotate() writes here.';
 comment on column pgbell.rotation.opened_at is 'Since when writers append to this leaf. Null: it is empty.';
-comment on column pgbell.rotation.closed_by is 'Every writer that may still append here has a lower xid.';
+comment on column pgbell.rotation.writers is 'The transactions that may still append to a leaf that was closed.';
 comment on column pgbell.rotation.sealed_at is 'Since when nobody can append here any more.';
 comment on column pgbell.rotation.sealed_xmax is 'A snapshot with a higher xmax sees every row that is here.';
 

@@ -50,74 +50,128 @@ begin
 end
 $$;
 
+-- What stock that changed means, and who hears it. These two have no search_path of their own, so that they melt into
+-- the statements that use them; their functions have pinned one.
+create or replace function pgbell.stock_events(before int, after int)
+returns text[]
+language sql
+stable
+as $$
+    select case when before > 0 and after <= 0 then '{product:stock_changed,stock:out}'::text[]
+                when before <= 0 and after > 0 then '{product:stock_changed,stock:restocked}'
+                else '{product:stock_changed}'
+            end
+$$;
+
+create or replace function pgbell.stock_rooms(product_id bigint, variant_id bigint, seller_id bigint, store_id bigint)
+returns text[]
+language sql
+stable
+as $$
+    select array_remove(array['product:' || product_id, 'variant:' || variant_id,
+                              'seller:' || seller_id, 'shop_' || store_id], null)
+$$;
+
 create or replace function pgbell.inventory_updated()
 returns trigger
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
-set jit = off
 as $$
 begin
     if current_setting('pgbell.enabled', true) = 'off' then
         return null;
     end if;
 
-    -- A statement that touches very many rows may still have changed only a few: counting is worth it then.
-    if exists (select from new_rows offset pgbell.bulk_limit()) then
-        insert into pgbell.change (entity, id, op, events, rooms)
-        select 'product', '*', 'update', '{product:stock_changed}',
-               '{product:*,variant:*,seller:*,shop_*,admin:stock}'
-          from old_rows as o full join new_rows as n using (id)
-         where (o.product_id, o.variant_id, o.quantity - o.reserved, o.low_stock_threshold)
-               is distinct from (n.product_id, n.variant_id, n.quantity - n.reserved, n.low_stock_threshold)
-        having count(*) > pgbell.bulk_limit();
-
-        if found then
-            return null;
-        end if;
-    end if;
-
-    -- Rows are paired by what they count, so a row that moves to another product is seen by both.
-    -- FULL JOIN, because it can never become a nested loop over ten thousand rows, whatever number the session's
-    -- plan was made for. The look-up is a subquery, so it stays one index probe per row, for the same reason.
-    -- OFFSET 0 has the rooms put together once per row, and not once per event.
+    -- Selling one thing is what happens most, and its former self needs no looking for.
+    -- LIMIT 1 keeps the look-up an index probe per row, whatever number of rows the session's plan was made for.
     insert into pgbell.change (entity, id, op, events, rooms, old, new)
-    select thing.entity, thing.id,
-           case when o.available is null then 'insert' when n.available is null then 'delete' else 'update' end,
-           array[event.name], event.rooms, event.old, event.new
-      from (select product_id, coalesce(variant_id, 0) as variant, quantity - reserved as available,
-                   coalesce(low_stock_threshold, 10) as threshold,
-                   jsonb_build_object('available', quantity - reserved) as stock
-              from old_rows) as o
-      full join
-           (select product_id, coalesce(variant_id, 0) as variant, quantity - reserved as available,
-                   coalesce(low_stock_threshold, 10) as threshold,
-                   jsonb_build_object('available', quantity - reserved) as stock
-              from new_rows) as n using (product_id, variant)
-     cross join lateral (
+    select case when n.variant_id is null then 'product' else 'variant' end,
+           coalesce(n.variant_id, n.product_id),
+           'update',
+           pgbell.stock_events(o.quantity - o.reserved, n.quantity - n.reserved),
+           pgbell.stock_rooms(n.product_id, n.variant_id, seller_id, store_id),
+           jsonb_build_object('available', o.quantity - o.reserved),
+           jsonb_build_object('available', n.quantity - n.reserved)
+      from old_rows as o
+     cross join new_rows as n
+      left join lateral (
+        select seller_id, store_id from public.products where products.id = n.product_id limit 1
+     ) as sold_by on true
+     where not exists (select from new_rows offset 1)
+       and o.quantity - o.reserved <> n.quantity - n.reserved
+       and (o.product_id, coalesce(o.variant_id, 0)) = (n.product_id, coalesce(n.variant_id, 0));
+
+    -- Many rows, or one that counts another thing than before.
+    if not found then
+        -- A statement that touches very many rows may still have changed only a few: counting is worth it then.
+        if exists (select from new_rows offset pgbell.bulk_limit()) then
+            insert into pgbell.change (entity, id, op, events, rooms)
+            select 'product', '*', 'update', '{product:stock_changed}',
+                   '{product:*,variant:*,seller:*,shop_*,admin:stock}'
+              from old_rows as o full join new_rows as n using (id)
+             where (o.product_id, o.variant_id, o.quantity - o.reserved, o.low_stock_threshold)
+                   is distinct from (n.product_id, n.variant_id, n.quantity - n.reserved, n.low_stock_threshold)
+            having count(*) > pgbell.bulk_limit();
+
+            if found then
+                return null;
+            end if;
+        end if;
+
+        -- Rows are paired by what they count, so a row that moves to another product is seen by both. FULL JOIN,
+        -- because it can never become a nested loop over ten thousand rows.
+        insert into pgbell.change (entity, id, op, events, rooms, old, new)
         select case variant when 0 then 'product' else 'variant' end,
                case variant when 0 then product_id else variant end,
-               case variant when 0 then array['product:' || product_id]
-                            else array['product:' || product_id, 'variant:' || variant] end,
-               (select array['seller:' || seller_id, 'shop_' || store_id]
-                  from public.products where products.id = product_id limit 1)
-        offset 0
-     ) as thing (entity, id, rooms, sellers)
-     cross join lateral (
-        select 'product:stock_changed', thing.rooms || thing.sellers, o.stock, n.stock
-         where o.available is distinct from n.available
-        union all
-        select 'stock:low', array['admin:stock'] || thing.sellers,
+               case when o.available is null then 'insert' when n.available is null then 'delete' else 'update' end,
+               pgbell.stock_events(o.available, n.available),
+               pgbell.stock_rooms(product_id, nullif(variant, 0), seller_id, store_id),
+               case when o.available is not null then jsonb_build_object('available', o.available) end,
+               case when n.available is not null then jsonb_build_object('available', n.available) end
+          from (select product_id, coalesce(variant_id, 0) as variant, quantity - reserved as available from old_rows) as o
+          full join
+               (select product_id, coalesce(variant_id, 0) as variant, quantity - reserved as available from new_rows) as n
+         using (product_id, variant)
+          left join lateral (
+            select seller_id, store_id from public.products where products.id = product_id limit 1
+         ) as sold_by on true
+         where o.available is distinct from n.available;
+    end if;
+
+    -- What the back office hears too, on the crossing. Nothing can cross while everything is plentiful.
+    if exists (select from new_rows where quantity - reserved <= coalesce(low_stock_threshold, 10)) then
+        -- Nor where everything was gone before.
+        if not exists (select from old_rows
+                        where quantity - reserved > 0 or quantity - reserved > coalesce(low_stock_threshold, 10)) then
+            return null;
+        end if;
+
+        insert into pgbell.change (entity, id, op, events, rooms, old, new)
+        select case variant when 0 then 'product' else 'variant' end,
+               case variant when 0 then product_id else variant end,
+               'update', array[alarm.name], alarm.rooms,
                jsonb_build_object('available', o.available, 'threshold', o.threshold),
                jsonb_build_object('available', n.available, 'threshold', n.threshold)
-         where o.available > o.threshold and n.available <= n.threshold
-        union all
-        select 'stock:out', array['admin:stock'] || thing.rooms || thing.sellers, o.stock, n.stock
-         where o.available > 0 and n.available <= 0
-        union all
-        select 'stock:restocked', thing.rooms || thing.sellers, o.stock, n.stock
-         where o.available <= 0 and n.available > 0
-     ) as event (name, rooms, old, new);
+          from (select product_id, coalesce(variant_id, 0) as variant, quantity - reserved as available,
+                       coalesce(low_stock_threshold, 10) as threshold
+                  from old_rows) as o
+          full join
+               (select product_id, coalesce(variant_id, 0) as variant, quantity - reserved as available,
+                       coalesce(low_stock_threshold, 10) as threshold
+                  from new_rows) as n using (product_id, variant)
+          left join lateral (
+            select seller_id, store_id from public.products where products.id = product_id limit 1
+         ) as sold_by on true
+         cross join lateral (
+            select 'stock:low', array['seller:' || seller_id, 'shop_' || store_id, 'admin:stock']
+             where o.available > o.threshold and n.available <= n.threshold
+            union all
+            select 'stock:out', array['admin:stock']
+             where o.available > 0 and n.available <= 0
+         ) as alarm (name, rooms);
+    end if;
+
     return null;
 end
 $$;
@@ -173,16 +227,21 @@ begin
 end
 $$;
 
+comment on function pgbell.stock_events(int, int) is 'What a change of what is available means.';
+comment on function pgbell.stock_rooms(bigint, bigint, bigint, bigint) is 'Who hears of stock that changed.';
 comment on function pgbell.inventory_inserted() is 'Logs stock that came.';
 comment on function pgbell.inventory_updated() is 'Logs stock that changed.';
 comment on function pgbell.inventory_deleted() is 'Logs stock that went.';
 comment on function pgbell.inventory_truncated() is 'Logs that all stock went.';
 
+alter function pgbell.stock_events(int, int) owner to pgbell_owner;
+alter function pgbell.stock_rooms(bigint, bigint, bigint, bigint) owner to pgbell_owner;
 alter function pgbell.inventory_inserted() owner to pgbell_owner;
 alter function pgbell.inventory_updated() owner to pgbell_owner;
 alter function pgbell.inventory_deleted() owner to pgbell_owner;
 alter function pgbell.inventory_truncated() owner to pgbell_owner;
 
+revoke all on function pgbell.stock_events(int, int), pgbell.stock_rooms(bigint, bigint, bigint, bigint) from public;
 revoke all on function pgbell.inventory_inserted(), pgbell.inventory_updated(),
                        pgbell.inventory_deleted(), pgbell.inventory_truncated() from public;
 
