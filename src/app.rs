@@ -21,6 +21,7 @@ use crate::{
     config::Config,
     gateway::{self, DemoPage, Gateway},
     hub::{self, Hub, OutboxLimits, Settings},
+    interest::Interest,
     protocol::Limits,
     status::DatabaseStatus,
     telemetry::Metrics,
@@ -113,12 +114,14 @@ impl App {
         let (stop, sessions) = (CancellationToken::new(), TaskTracker::new());
         let config = self.config;
 
-        let hub = Hub::new(settings(&config), metrics.clone());
+        let interest = Interest::default();
+        let hub = Hub::new(settings(&config), interest.clone(), metrics.clone());
         let capture = Capture {
             database: config.database.clone(),
             log: config.log.clone(),
             captured,
             status,
+            interest,
             metrics: metrics.clone(),
         };
         let gateway = Gateway::new(gateway::Inner {

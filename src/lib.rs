@@ -12,6 +12,7 @@ pub mod demo;
 pub mod gateway;
 pub mod hub;
 pub mod install;
+pub mod interest;
 pub mod invalidation;
 pub mod protocol;
 pub mod room;

@@ -28,6 +28,11 @@ impl Room {
         &self.0
     }
 
+    /// Whether `name` is no room name.
+    pub fn is_unusual(name: &str) -> bool {
+        check(name).is_err()
+    }
+
     /// What stands before the first `:`; the whole name where there is none.
     pub fn kind(&self) -> &str {
         kind_of(&self.0)

@@ -13,12 +13,21 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("room", &[]),
     ("change", &["cursor", "room"]),
     ("status", &[]),
+    ("interest", &["room"]),
     ("telemetry", &[]),
     ("invalidation", &["change", "room"]),
     ("protocol", &["change", "invalidation", "room"]),
     (
         "capture",
-        &["backoff", "change", "cursor", "room", "status", "telemetry"],
+        &[
+            "interest",
+            "backoff",
+            "change",
+            "cursor",
+            "room",
+            "status",
+            "telemetry",
+        ],
     ),
     (
         "coalesce",
@@ -27,6 +36,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "hub",
         &[
+            "interest",
             "change",
             "cursor",
             "invalidation",
@@ -45,6 +55,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "app",
         &[
+            "interest",
             "capture",
             "change",
             "coalesce",

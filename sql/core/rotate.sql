@@ -27,7 +27,6 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    outcome   text := 'idle';
     current   pgbell.rotation;
     next_leaf pgbell.rotation;
     leaf      regclass;
@@ -54,22 +53,22 @@ begin
          where locktype = 'relation' and relation = 'pgbell.change'::regclass and mode <> 'AccessShareLock'
            and database = (select oid from pg_database where datname = current_database());
 
+        update pgbell.rotation set writers = holders
+         where slot <> current.slot and opened_at is not null and writers is null;
+
         -- This snapshot is later than the look at the locks: writers that were gone then are finished in it, and
         -- in every snapshot with a higher xmax.
         update pgbell.rotation
            set sealed_at = clock_timestamp(), sealed_xmax = pg_snapshot_xmax(pg_current_snapshot())
          where slot <> current.slot and sealed_at is null and not writers && holders;
         if found then
-            outcome := 'sealed';
+            return 'sealed';
         end if;
-
-        update pgbell.rotation set writers = holders
-         where slot <> current.slot and opened_at is not null and writers is null;
     end if;
 
     if pg_relation_size(leaf) = 0
        or (clock_timestamp() < current.opened_at + retention / 2 and pg_total_relation_size(leaf) <= max_bytes / 3) then
-        return outcome;
+        return 'idle';
     end if;
 
     if next_leaf.opened_at is null then

@@ -10,12 +10,13 @@ use futures_util::TryStreamExt;
 use tokio_postgres::{Client, Row, Statement};
 
 use super::{
-    DatabaseConfig, Error, connect,
+    Capture, Error, connect,
     row::{LogRow, Xid8},
 };
 use crate::{
     change::Change,
     cursor::{Epoch, Snapshot},
+    interest::Interest,
     telemetry::Metrics,
 };
 
@@ -31,11 +32,11 @@ const READ: &str = "
     union all
     select null, null, null, null, xid, at, entity, id, op, events, rooms, old, new, origin
       from pgbell.change
-     where xid >= pg_snapshot_xmax($1::text::pg_snapshot)
+     where xid = any (array(select pg_snapshot_xip($1::text::pg_snapshot)))
     union all
     select null, null, null, null, xid, at, entity, id, op, events, rooms, old, new, origin
       from pgbell.change
-     where xid = any (array(select pg_snapshot_xip($1::text::pg_snapshot)))
+     where xid >= pg_snapshot_xmax($1::text::pg_snapshot)
      limit $2";
 
 /// The statement is planned once, perhaps while the log is empty, and then used on a log of any
@@ -48,6 +49,9 @@ const SETTINGS: &str = "
     set plan_cache_mode = force_generic_plan;
     set default_transaction_read_only = on";
 
+/// Columns that describe the read; those of a change follow.
+const COLUMNS: usize = 4;
+
 /// What one read brought.
 #[derive(Debug)]
 pub(super) struct Read {
@@ -59,7 +63,7 @@ pub(super) struct Read {
     pub(super) muted: bool,
     /// Time until the next scheduled change; zero if it is late.
     pub(super) next_due: Option<Duration>,
-    /// The changes.
+    /// The changes that somebody would be told of.
     pub(super) changes: Vec<Change>,
     /// How many transactions they come from, as a measure of how often writers would ring.
     pub(super) commits: u64,
@@ -73,13 +77,14 @@ pub(super) struct LogReader {
     session: connect::Session,
     read: Statement,
     limit: u32,
+    interest: Interest,
     metrics: Metrics,
 }
 
 impl LogReader {
     /// Connects, and refuses a database that cannot be read from.
-    pub(super) async fn connect(config: &DatabaseConfig, metrics: Metrics) -> Result<Self, Error> {
-        let session = connect::session(config, SETTINGS).await?;
+    pub(super) async fn connect(capture: &Capture) -> Result<Self, Error> {
+        let session = connect::session(&capture.database, SETTINGS).await?;
         check(&session.client).await?;
         let read = session
             .client
@@ -89,8 +94,9 @@ impl LogReader {
         Ok(Self {
             session,
             read,
-            limit: config.read_limit,
-            metrics,
+            limit: capture.database.read_limit,
+            interest: capture.interest.clone(),
+            metrics: capture.metrics.clone(),
         })
     }
 
@@ -109,36 +115,61 @@ impl LogReader {
     /// What became visible since `previous`.
     pub(super) async fn read(&self, previous: &Snapshot) -> Result<Read, Error> {
         let (previous, limit) = (previous.to_string(), i64::from(self.limit) + 2);
-        let failed = Error::query("read the log");
-        let (read, rows) = self.collect(&previous, limit).await.map_err(failed)?;
+        let found = self.collect(&previous, limit).await;
+        let found = found.map_err(Error::query("read the log"))?;
         self.metrics.log_reads.inc();
-        let mut read = read.ok_or(Error::NoPosition)?;
-        read.overflowed = rows.len() > self.limit as usize;
-        read.commits = commits(&rows);
-        self.metrics.changes.inc_by(rows.len() as u64);
-        read.changes = rows
-            .into_iter()
-            .filter_map(|row| row.into_change(&self.metrics))
-            .collect();
+        self.metrics.changes.inc_by(found.rows);
+        let mut read = found.read.ok_or(Error::NoPosition)?;
+        read.overflowed = found.rows > u64::from(self.limit);
+        read.commits = found.commits;
+        read.changes = found.changes;
         Ok(read)
     }
 
-    async fn collect(
-        &self,
-        previous: &str,
-        limit: i64,
-    ) -> Result<(Option<Read>, Vec<LogRow>), tokio_postgres::Error> {
+    async fn collect(&self, previous: &str, limit: i64) -> Result<Found, tokio_postgres::Error> {
         let params: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&previous, &limit];
         let stream = self.session.client.query_raw(&self.read, params).await?;
         let mut stream = pin!(stream);
-        let (mut read, mut rows) = (None, Vec::new());
+        let mut found = Found::default();
         while let Some(row) = stream.try_next().await? {
             match description(&row)? {
-                Some(description) => read = Some(description),
-                None => rows.push(LogRow::from_columns(&row, 4)?),
+                Some(description) => found.read = Some(description),
+                None => found.take(&row, &self.interest, &self.metrics)?,
             }
         }
-        Ok((read, rows))
+        Ok(found)
+    }
+}
+
+/// What a read has brought so far.
+#[derive(Debug, Default)]
+struct Found {
+    read: Option<Read>,
+    changes: Vec<Change>,
+    rows: u64,
+    commits: u64,
+    last: Option<u64>,
+}
+
+impl Found {
+    fn take(
+        &mut self,
+        row: &Row,
+        interest: &Interest,
+        metrics: &Metrics,
+    ) -> Result<(), tokio_postgres::Error> {
+        self.rows += 1;
+        // Rows of one transaction stand together more often than not, which is near enough for a rate.
+        let xid = LogRow::xid(row, COLUMNS)?;
+        if self.last.replace(xid) != Some(xid) {
+            self.commits += 1;
+        }
+        let interested = interest.now();
+        if LogRow::is_wanted(row, COLUMNS, &interested)? {
+            let row = LogRow::from_columns(row, COLUMNS)?;
+            self.changes.extend(row.into_change(&interested, metrics));
+        }
+        Ok(())
     }
 }
 
@@ -158,16 +189,6 @@ fn description(row: &Row) -> Result<Option<Read>, tokio_postgres::Error> {
         commits: 0,
         overflowed: false,
     }))
-}
-
-/// Rows of one transaction stand together more often than not; counting the seams is near enough
-/// for a rate.
-fn commits(rows: &[LogRow]) -> u64 {
-    let seams = rows
-        .windows(2)
-        .filter(|pair| pair[0].xid != pair[1].xid)
-        .count();
-    seams as u64 + u64::from(!rows.is_empty())
 }
 
 /// Refuses a standby, and a database without our schema.

@@ -30,6 +30,7 @@ use crate::{
     backoff::Backoff,
     change::Captured,
     cursor::Cursor,
+    interest::Interest,
     status::{DatabaseState, DatabaseStatus},
     telemetry::{Metrics, Reason},
 };
@@ -45,6 +46,8 @@ pub struct Capture {
     pub captured: mpsc::Sender<Captured>,
     /// Told how the path from the database stands.
     pub status: watch::Sender<DatabaseStatus>,
+    /// Which rooms somebody is in.
+    pub interest: Interest,
     /// What is counted.
     pub metrics: Metrics,
 }

@@ -16,6 +16,7 @@ use tokio_postgres::{
 
 use crate::{
     change::{Change, Columns, Op},
+    interest::Interested,
     room::Target,
     telemetry::Metrics,
 };
@@ -38,10 +39,22 @@ pub(super) struct LogRow {
 }
 
 impl LogRow {
+    /// Whether anybody would be told of the row whose columns begin at `first`.
+    pub(super) fn is_wanted(
+        row: &Row,
+        first: usize,
+        interest: &Interested<'_>,
+    ) -> Result<bool, tokio_postgres::Error> {
+        let rooms: Option<Vec<Option<&str>>> = row.try_get(first + 6)?;
+        let mut names = rooms.iter().flatten().flatten().peekable();
+        // A row that tells nobody at all is a mistake that wants counting.
+        Ok(names.peek().is_none() || names.any(|name| interest.in_name(name)))
+    }
+
     /// Reads the columns from `first` on, in the order of the log's read statement.
     pub(super) fn from_columns(row: &Row, first: usize) -> Result<Self, tokio_postgres::Error> {
         Ok(Self {
-            xid: row.try_get::<_, Xid8>(first)?.0,
+            xid: Self::xid(row, first)?,
             at: row.try_get(first + 1)?,
             entity: row.try_get(first + 2)?,
             id: row.try_get(first + 3)?,
@@ -54,15 +67,20 @@ impl LogRow {
         })
     }
 
-    /// The change, or `None` if it names no room that could be told.
-    pub(super) fn into_change(self, metrics: &Metrics) -> Option<Change> {
+    /// The change, or `None` if nobody would be told of it.
+    pub(super) fn into_change(
+        self,
+        interest: &Interested<'_>,
+        metrics: &Metrics,
+    ) -> Option<Change> {
         let mut malformed = self.entity.is_none() || self.id.is_none();
-        let targets = self.targets(&mut malformed);
+        let mut targets = self.targets(&mut malformed);
         let old = columns(self.old, &mut malformed);
         let new = columns(self.new, &mut malformed);
         if malformed || targets.is_empty() {
             metrics.malformed_changes.inc();
         }
+        targets.retain(|target| interest.in_target(target));
         if targets.is_empty() {
             return None;
         }
@@ -79,6 +97,11 @@ impl LogRow {
             new,
             origin: self.origin.map(Arc::from),
         })
+    }
+
+    /// The transaction of the row whose columns begin at `first`.
+    pub(super) fn xid(row: &Row, first: usize) -> Result<u64, tokio_postgres::Error> {
+        row.try_get::<_, Xid8>(first).map(|xid| xid.0)
     }
 
     fn targets(&self, malformed: &mut bool) -> Vec<Target> {
@@ -136,11 +159,16 @@ impl<'a> FromSql<'a> for Xid8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::interest::Interest;
 
     fn change(json: &str) -> (Option<Change>, u64) {
-        let metrics = Metrics::new();
+        let (metrics, interest) = (Metrics::new(), Interest::default());
+        for room in ["product:1", "product:42", "seller:1"] {
+            interest.begin(room.parse().unwrap());
+        }
         let row: LogRow = serde_json::from_str(json).unwrap();
-        (row.into_change(&metrics), metrics.malformed_changes.get())
+        let change = row.into_change(&interest.now(), &metrics);
+        (change, metrics.malformed_changes.get())
     }
 
     #[test]
@@ -155,6 +183,17 @@ mod tests {
         assert_eq!(change.targets.len(), 2, "a room named twice is told once");
         assert_eq!(change.old.unwrap()["price"].get(), "10.50");
         assert!(change.new.is_none());
+    }
+
+    #[test]
+    fn a_room_that_nobody_is_in_is_passed_over() {
+        let (change, _) =
+            change(r#"{"entity":"product","id":"1","rooms":["product:1","seller:7","shop_*"]}"#);
+        assert_eq!(
+            change.unwrap().targets.len(),
+            2,
+            "product:1, and shop_* which may be many"
+        );
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(super) async fn run(
         Transport::Poll => None,
         Transport::Doorbell | Transport::Payload => Some(Listener::start(&capture.database).await?),
     };
-    let log = LogReader::connect(&capture.database, capture.metrics.clone()).await?;
+    let log = LogReader::connect(capture).await?;
     let upkeep = Upkeep::connect(capture).await?;
     let (next_due, due) = watch::channel(None);
     let mut session = Session {
@@ -175,7 +175,7 @@ impl Session<'_> {
     fn parse(&self, payload: &str) -> Option<Change> {
         self.capture.metrics.changes.inc();
         match serde_json::from_str::<LogRow>(payload) {
-            Ok(row) => row.into_change(&self.capture.metrics),
+            Ok(row) => row.into_change(&self.capture.interest.now(), &self.capture.metrics),
             Err(error) => {
                 debug!(%error, "a notification holds no change");
                 self.capture.metrics.malformed_changes.inc();

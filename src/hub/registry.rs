@@ -2,7 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::room::{Room, Target};
+use crate::{
+    interest::Interest,
+    room::{Room, Target},
+};
 
 /// Names a session for as long as it is registered.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -13,6 +16,7 @@ pub struct SessionKey(usize);
 pub(super) struct Registry<S> {
     sessions: slab::Slab<Member<S>>,
     rooms: HashMap<Room, Vec<SessionKey>>,
+    interest: Interest,
     subscriptions: usize,
 }
 
@@ -23,10 +27,12 @@ struct Member<S> {
 }
 
 impl<S> Registry<S> {
-    pub(super) fn new() -> Self {
+    /// Nobody is here; `interest` is told of rooms from the first member to the last.
+    pub(super) fn new(interest: Interest) -> Self {
         Self {
             sessions: slab::Slab::new(),
             rooms: HashMap::new(),
+            interest,
             subscriptions: 0,
         }
     }
@@ -63,7 +69,11 @@ impl<S> Registry<S> {
             .map_or(room, |(known, _)| known)
             .clone();
         member.rooms.insert(room.clone());
-        self.rooms.entry(room).or_default().push(key);
+        let members = self.rooms.entry(room.clone()).or_default();
+        if members.is_empty() {
+            self.interest.begin(room);
+        }
+        members.push(key);
         self.subscriptions += 1;
         true
     }
@@ -87,6 +97,7 @@ impl<S> Registry<S> {
         }
         if members.is_empty() {
             self.rooms.remove(room);
+            self.interest.end(room);
         }
     }
 
@@ -168,7 +179,7 @@ mod tests {
         #[test]
         fn members_are_those_who_joined_and_did_not_leave(steps in steps()) {
             let most = 3;
-            let mut registry = Registry::new();
+            let mut registry = Registry::new(Interest::default());
             let mut model: Vec<(SessionKey, usize, HashSet<u8>)> = Vec::new();
             for (number, step) in steps.into_iter().enumerate() {
                 match step {
@@ -204,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_target_covers_only_rooms_that_somebody_is_in() {
-        let mut registry = Registry::new();
+        let mut registry = Registry::new(Interest::default());
         let key = registry.join(());
         for name in ["product:1", "product:2", "order:1"] {
             registry.subscribe(key, &name.parse().unwrap(), 9);

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     change::ResyncReason,
+    interest::Interest,
     invalidation::{CursorText, Flush, Invalidation},
     protocol::{
         CloseReason, ConnectionId, ErrorCode, Limits, RoomStatus, Rooms, ServerMessage, Standing,
@@ -61,10 +62,10 @@ pub struct Hub {
 
 impl Hub {
     /// Nobody is here yet.
-    pub fn new(settings: Settings, metrics: Metrics) -> Self {
+    pub fn new(settings: Settings, interest: Interest, metrics: Metrics) -> Self {
         Self {
             settings,
-            registry: Registry::new(),
+            registry: Registry::new(interest),
             cursor: None,
             early: Vec::new(),
             metrics,

@@ -16,6 +16,8 @@ use super::{database::Database, soon};
 pub(crate) struct Client {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     pub(crate) welcome: Value,
+    /// What was told about rooms while something else was waited for.
+    passed_over: Vec<Value>,
 }
 
 /// Room to the events it was told.
@@ -44,6 +46,7 @@ impl Client {
         Self {
             socket: connected.expect("a WebSocket").0,
             welcome: Value::Null,
+            passed_over: Vec::new(),
         }
     }
 
@@ -84,6 +87,9 @@ impl Client {
                 if message["type"] == kind {
                     return message;
                 }
+                if message["type"] == "invalidate" || message["type"] == "resync" {
+                    self.passed_over.push(message);
+                }
             }
         };
         soon(kind, next).await
@@ -101,34 +107,31 @@ impl Client {
         self.messages(database).await
     }
 
-    /// Everything about rooms that is told until now: until a change is told that `database` commits
-    /// after everything else.
+    /// Everything about rooms that is told until now. Two marks are committed for that: what is read
+    /// together with the first may be told behind it, but is told before the second.
     pub(crate) async fn messages(&mut self, database: &Database) -> Vec<Value> {
-        let end = format!("end:{}", fastrand::u32(..));
-        self.say(json!({"type": "subscribe", "id": 0, "rooms": [end]}))
-            .await;
-        let mut messages = Vec::new();
-        loop {
-            let message = self.next().await;
-            let over = message.get("ended").or(message.get("closed")).is_some();
-            assert!(!over, "{message}");
-            match message["type"].as_str() {
-                Some("subscribed") => {
-                    let insert = "insert into pgbell.change (entity, id, op, events, rooms) values";
-                    database
-                        .run(&format!(
-                            "{insert} ('end', '1', 'update', '{{the:end}}', '{{{end}}}')"
-                        ))
-                        .await;
+        let mark = format!("mark:{}", fastrand::u32(..));
+        self.subscribe(&[&mark]).await;
+        let insert = "insert into pgbell.change (entity, id, op, events, rooms) values";
+        let insert = format!("{insert} ('mark', '1', 'update', '{{a:mark}}', '{{{mark}}}')");
+        let mut messages = std::mem::take(&mut self.passed_over);
+        for _ in 0..2 {
+            database.run(&insert).await;
+            loop {
+                let message = self.next().await;
+                let over = message.get("ended").or(message.get("closed")).is_some();
+                assert!(!over, "{message}");
+                match message["type"].as_str() {
+                    Some("invalidate") if message["room"] == mark => break,
+                    Some("invalidate" | "resync") => messages.push(message),
+                    _ => {}
                 }
-                Some("invalidate") if message["room"] == end => break,
-                Some("invalidate" | "resync") => messages.push(message),
-                _ => {}
             }
         }
-        self.say(json!({"type": "unsubscribe", "id": 0, "rooms": [end]}))
+        self.say(json!({"type": "unsubscribe", "id": 0, "rooms": [mark]}))
             .await;
         self.next_of("unsubscribed").await;
+        messages.append(&mut self.passed_over);
         messages
     }
 
