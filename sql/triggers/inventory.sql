@@ -50,7 +50,7 @@ begin
 end
 $$;
 
--- What stock that changed means, and who hears it. These two have no search_path of their own, so that they melt into
+-- What stock that changed means, whether it alarms, and who hears it. These three have no search_path of their own, so that they melt into
 -- the statements that use them; their functions have pinned one.
 create or replace function pgbell.stock_events(before int, after int)
 returns text[]
@@ -61,6 +61,14 @@ as $$
                 when before <= 0 and after > 0 then '{product:stock_changed,stock:restocked}'
                 else '{product:stock_changed}'
             end
+$$;
+
+create or replace function pgbell.stock_alarms(before int, threshold_before int, after int, threshold_after int)
+returns boolean
+language sql
+stable
+as $$
+    select (before > threshold_before and after <= threshold_after) or (before > 0 and after <= 0)
 $$;
 
 create or replace function pgbell.stock_rooms(product_id bigint, variant_id bigint, seller_id bigint, store_id bigint)
@@ -77,101 +85,98 @@ returns trigger
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 begin
     if current_setting('pgbell.enabled', true) = 'off' then
         return null;
     end if;
 
-    -- Selling one thing is what happens most, and its former self needs no looking for.
-    -- LIMIT 1 keeps the look-up an index probe per row, whatever number of rows the session's plan was made for.
-    insert into pgbell.change (entity, id, op, events, rooms, old, new)
-    select case when n.variant_id is null then 'product' else 'variant' end,
-           coalesce(n.variant_id, n.product_id),
-           'update',
-           pgbell.stock_events(o.quantity - o.reserved, n.quantity - n.reserved),
-           pgbell.stock_rooms(n.product_id, n.variant_id, seller_id, store_id),
-           jsonb_build_object('available', o.quantity - o.reserved),
-           jsonb_build_object('available', n.quantity - n.reserved)
-      from old_rows as o
-     cross join new_rows as n
-      left join lateral (
-        select seller_id, store_id from public.products where products.id = n.product_id limit 1
-     ) as sold_by on true
-     where not exists (select from new_rows offset 1)
-       and o.quantity - o.reserved <> n.quantity - n.reserved
-       and (o.product_id, coalesce(o.variant_id, 0)) = (n.product_id, coalesce(n.variant_id, 0));
-
-    -- Many rows, or one that counts another thing than before.
-    if not found then
-        -- A statement that touches very many rows may still have changed only a few: counting is worth it then.
-        if exists (select from new_rows offset pgbell.bulk_limit()) then
-            insert into pgbell.change (entity, id, op, events, rooms)
-            select 'product', '*', 'update', '{product:stock_changed}',
-                   '{product:*,variant:*,seller:*,shop_*,admin:stock}'
-              from old_rows as o full join new_rows as n using (id)
-             where (o.product_id, o.variant_id, o.quantity - o.reserved, o.low_stock_threshold)
-                   is distinct from (n.product_id, n.variant_id, n.quantity - n.reserved, n.low_stock_threshold)
-            having count(*) > pgbell.bulk_limit();
-
-            if found then
-                return null;
-            end if;
-        end if;
-
-        -- Rows are paired by what they count, so a row that moves to another product is seen by both. FULL JOIN,
-        -- because it can never become a nested loop over ten thousand rows.
+    -- One thing that is sold, and neither runs low nor out by that, is what happens most: its former self needs no
+    -- looking for. LIMIT 1 keeps the look-up an index probe.
+    if not exists (select from new_rows offset 1) then
         insert into pgbell.change (entity, id, op, events, rooms, old, new)
-        select case variant when 0 then 'product' else 'variant' end,
-               case variant when 0 then product_id else variant end,
-               case when o.available is null then 'insert' when n.available is null then 'delete' else 'update' end,
-               pgbell.stock_events(o.available, n.available),
-               pgbell.stock_rooms(product_id, nullif(variant, 0), seller_id, store_id),
-               case when o.available is not null then jsonb_build_object('available', o.available) end,
-               case when n.available is not null then jsonb_build_object('available', n.available) end
-          from (select product_id, coalesce(variant_id, 0) as variant, quantity - reserved as available from old_rows) as o
-          full join
-               (select product_id, coalesce(variant_id, 0) as variant, quantity - reserved as available from new_rows) as n
-         using (product_id, variant)
+        select case when n.variant_id is null then 'product' else 'variant' end,
+               coalesce(n.variant_id, n.product_id),
+               'update',
+               pgbell.stock_events(o.quantity - o.reserved, n.quantity - n.reserved),
+               pgbell.stock_rooms(n.product_id, n.variant_id, seller_id, store_id),
+               jsonb_build_object('available', o.quantity - o.reserved),
+               jsonb_build_object('available', n.quantity - n.reserved)
+          from old_rows as o
+         cross join new_rows as n
           left join lateral (
-            select seller_id, store_id from public.products where products.id = product_id limit 1
+            select seller_id, store_id from public.products where products.id = n.product_id limit 1
          ) as sold_by on true
-         where o.available is distinct from n.available;
-    end if;
+         where o.quantity - o.reserved <> n.quantity - n.reserved
+           and (o.product_id, coalesce(o.variant_id, 0)) = (n.product_id, coalesce(n.variant_id, 0))
+           and not pgbell.stock_alarms(o.quantity - o.reserved, coalesce(o.low_stock_threshold, 10),
+                                       n.quantity - n.reserved, coalesce(n.low_stock_threshold, 10));
 
-    -- What the back office hears too, on the crossing. Nothing can cross while everything is plentiful.
-    if exists (select from new_rows where quantity - reserved <= coalesce(low_stock_threshold, 10)) then
-        -- Nor where everything was gone before.
-        if not exists (select from old_rows
-                        where quantity - reserved > 0 or quantity - reserved > coalesce(low_stock_threshold, 10)) then
+        if found then
             return null;
         end if;
-
-        insert into pgbell.change (entity, id, op, events, rooms, old, new)
-        select case variant when 0 then 'product' else 'variant' end,
-               case variant when 0 then product_id else variant end,
-               'update', array[alarm.name], alarm.rooms,
-               jsonb_build_object('available', o.available, 'threshold', o.threshold),
-               jsonb_build_object('available', n.available, 'threshold', n.threshold)
-          from (select product_id, coalesce(variant_id, 0) as variant, quantity - reserved as available,
-                       coalesce(low_stock_threshold, 10) as threshold
-                  from old_rows) as o
-          full join
-               (select product_id, coalesce(variant_id, 0) as variant, quantity - reserved as available,
-                       coalesce(low_stock_threshold, 10) as threshold
-                  from new_rows) as n using (product_id, variant)
-          left join lateral (
-            select seller_id, store_id from public.products where products.id = product_id limit 1
-         ) as sold_by on true
-         cross join lateral (
-            select 'stock:low', array['seller:' || seller_id, 'shop_' || store_id, 'admin:stock']
-             where o.available > o.threshold and n.available <= n.threshold
-            union all
-            select 'stock:out', array['admin:stock']
-             where o.available > 0 and n.available <= 0
-         ) as alarm (name, rooms);
     end if;
 
+    -- A statement that touches very many rows may still have changed only a few: counting is worth it then.
+    if exists (select from new_rows offset pgbell.bulk_limit()) then
+        insert into pgbell.change (entity, id, op, events, rooms)
+        select 'product', '*', 'update', '{product:stock_changed}',
+               '{product:*,variant:*,seller:*,shop_*,admin:stock}'
+          from old_rows as o full join new_rows as n using (id)
+         where (o.product_id, o.variant_id, o.quantity - o.reserved, o.low_stock_threshold)
+               is distinct from (n.product_id, n.variant_id, n.quantity - n.reserved, n.low_stock_threshold)
+        having count(*) > pgbell.bulk_limit();
+
+        if found then
+            return null;
+        end if;
+    end if;
+
+    -- Rows are paired by what they count, so a row that moves to another product is seen by both. FULL JOIN,
+    -- because it can never become a nested loop over ten thousand rows.
+    insert into pgbell.change (entity, id, op, events, rooms, old, new)
+    select case variant when 0 then 'product' else 'variant' end,
+           case variant when 0 then product_id else variant end,
+           case when o.available is null then 'insert' when n.available is null then 'delete' else 'update' end,
+           pgbell.stock_events(o.available, n.available),
+           pgbell.stock_rooms(product_id, nullif(variant, 0), seller_id, store_id),
+           case when o.available is not null then jsonb_build_object('available', o.available) end,
+           case when n.available is not null then jsonb_build_object('available', n.available) end
+      from (select product_id, coalesce(variant_id, 0) as variant, quantity - reserved as available from old_rows) as o
+      full join
+           (select product_id, coalesce(variant_id, 0) as variant, quantity - reserved as available from new_rows) as n
+     using (product_id, variant)
+      left join lateral (
+        select seller_id, store_id from public.products where products.id = product_id limit 1
+     ) as sold_by on true
+     where o.available is distinct from n.available;
+
+    -- What the back office hears too, on the crossing.
+    insert into pgbell.change (entity, id, op, events, rooms, old, new)
+    select case variant when 0 then 'product' else 'variant' end,
+           case variant when 0 then product_id else variant end,
+           'update', array[alarm.name], alarm.rooms,
+           jsonb_build_object('available', o.available, 'threshold', o.threshold),
+           jsonb_build_object('available', n.available, 'threshold', n.threshold)
+      from (select product_id, coalesce(variant_id, 0) as variant, quantity - reserved as available,
+                   coalesce(low_stock_threshold, 10) as threshold
+              from old_rows) as o
+      full join
+           (select product_id, coalesce(variant_id, 0) as variant, quantity - reserved as available,
+                   coalesce(low_stock_threshold, 10) as threshold
+              from new_rows) as n using (product_id, variant)
+      left join lateral (
+        select seller_id, store_id from public.products where products.id = product_id limit 1
+     ) as sold_by on true
+     cross join lateral (
+        select 'stock:low', array['seller:' || seller_id, 'shop_' || store_id, 'admin:stock']
+         where o.available > o.threshold and n.available <= n.threshold
+        union all
+        select 'stock:out', array['admin:stock']
+         where o.available > 0 and n.available <= 0
+     ) as alarm (name, rooms)
+     where pgbell.stock_alarms(o.available, o.threshold, n.available, n.threshold);
     return null;
 end
 $$;
@@ -228,6 +233,7 @@ end
 $$;
 
 comment on function pgbell.stock_events(int, int) is 'What a change of what is available means.';
+comment on function pgbell.stock_alarms(int, int, int, int) is 'Whether a change of what is available alarms the back office.';
 comment on function pgbell.stock_rooms(bigint, bigint, bigint, bigint) is 'Who hears of stock that changed.';
 comment on function pgbell.inventory_inserted() is 'Logs stock that came.';
 comment on function pgbell.inventory_updated() is 'Logs stock that changed.';
@@ -235,13 +241,15 @@ comment on function pgbell.inventory_deleted() is 'Logs stock that went.';
 comment on function pgbell.inventory_truncated() is 'Logs that all stock went.';
 
 alter function pgbell.stock_events(int, int) owner to pgbell_owner;
+alter function pgbell.stock_alarms(int, int, int, int) owner to pgbell_owner;
 alter function pgbell.stock_rooms(bigint, bigint, bigint, bigint) owner to pgbell_owner;
 alter function pgbell.inventory_inserted() owner to pgbell_owner;
 alter function pgbell.inventory_updated() owner to pgbell_owner;
 alter function pgbell.inventory_deleted() owner to pgbell_owner;
 alter function pgbell.inventory_truncated() owner to pgbell_owner;
 
-revoke all on function pgbell.stock_events(int, int), pgbell.stock_rooms(bigint, bigint, bigint, bigint) from public;
+revoke all on function pgbell.stock_events(int, int), pgbell.stock_alarms(int, int, int, int),
+                       pgbell.stock_rooms(bigint, bigint, bigint, bigint) from public;
 revoke all on function pgbell.inventory_inserted(), pgbell.inventory_updated(),
                        pgbell.inventory_deleted(), pgbell.inventory_truncated() from public;
 
