@@ -9,8 +9,9 @@
 -- The last three fire on the crossing, not on every write beyond it.
 -- set pgbell.enabled = off (session, role, database) silences the triggers; asking inside the function is cheaper
 -- than a WHEN condition, which every statement has to parse.
--- jit is off because a session keeps the plan of its first statement: a large first one would have every small one
--- after it compiled.
+-- jit is off where a session could keep a costly plan of a large first statement and compile it for every small one
+-- after that. pgbell.inventory_updated() does without the setting, which every sale would pay for: its plans for
+-- bulk_limit rows stay below jit_above_cost.
 -- Other column names? Change them in the select lists; a new event is a new line.
 
 -- Seller and store are the product's. The owner of the functions may read just that.
@@ -76,8 +77,10 @@ returns text[]
 language sql
 stable
 as $$
-    select array_remove(array['product:' || product_id, 'variant:' || variant_id,
-                              'seller:' || seller_id, 'shop_' || store_id], null)
+    select case when variant_id is null
+                then array['product:' || product_id, 'seller:' || seller_id, 'shop_' || store_id]
+                else array['product:' || product_id, 'variant:' || variant_id, 'seller:' || seller_id, 'shop_' || store_id]
+            end
 $$;
 
 create or replace function pgbell.inventory_updated()
@@ -85,7 +88,6 @@ returns trigger
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
-set jit = off
 as $$
 begin
     if current_setting('pgbell.enabled', true) = 'off' then
