@@ -1,4 +1,77 @@
 //! pgbell: from a committed row to an open socket.
+//!
+//! Triggers write what changed into a log in Postgres; a daemon reads the log and tells WebSocket
+//! clients which entities of their rooms they must fetch again. A client is told of every committed
+//! change of its rooms, or told to [`resync`](change::ResyncReason); it is never left stale without
+//! being told.
+//!
+//! # Bird's-eye view
+//!
+//! ```text
+//!  UPDATE …; COMMIT                            sql/triggers/*.sql, migrations/, sql/core/
+//!      │  pgbell.change, the log; NOTIFY, the bell
+//!      ▼
+//!  capture ──Captured──► coalesce ──Flush──► hub ──Frame──► gateway ──► sockets
+//!  listener, log reader  window per room,    rooms and      HTTP and
+//!  doorbell, upkeep      folding by entity   outboxes       WebSocket
+//! ```
+//!
+//! Each stage is a folder and a task. Stages speak through plain values on bounded channels, which
+//! [`app`] makes. When one cannot go on, the one before it waits; in the end the log waits.
+//!
+//! # Where to start
+//!
+//! - What a change is, from row to wire: [`change`], [`invalidation`], [`protocol`].
+//! - How nothing is lost: [`cursor`], then `capture/log.rs` and `capture/session.rs`.
+//! - When writers must ring: `capture/doorbell.rs`.
+//! - When a room is told: `coalesce/window.rs`.
+//! - What a slow client costs: `hub/outbox.rs`.
+//! - How it all starts and stops: [`app`].
+//! - All of it at work: `tests/writers.rs`, which reads as a list of promises.
+//!
+//! The reasons are in `docs/architecture.md`, the daemon's bounds and their outcomes in
+//! `docs/operating.md`.
+//!
+//! # Floors
+//!
+//! A module imports only from floors below its own, and neighbours do not know each other.
+//!
+//! | floor | modules | what they know |
+//! |---|---|---|
+//! | 9 | [`cli`] | clap; one file per command |
+//! | 8 | [`demo`] | a throw-away Postgres, a shop, its traffic |
+//! | 7 | [`app`] | every stage; makes channels and owns the stages' tasks |
+//! | 6 | [`config`] | figment, and the `Config` of each stage |
+//! | 5 | [`gateway`] | axum and sockets; speaks to the hub |
+//! | 4 | [`capture`] | tokio-postgres |
+//! | 4 | [`coalesce`], [`hub`] | nothing outside |
+//! | 4 | [`install`] | sqlx |
+//! | 3 | [`protocol`] | the wire, and JSON |
+//! | 2 | [`invalidation`] | how changes fold |
+//! | 1 | [`change`] | a row of the log, as read |
+//! | 0 | [`cursor`], [`room`], [`status`], [`telemetry`], [`backoff`] | values, counters |
+//!
+//! # Invariants
+//!
+//! Held by `tests/floors.rs`:
+//!
+//! - No stage imports another: `capture`, `coalesce` and `hub` do not know that the others exist, and
+//!   `gateway` knows the hub alone.
+//! - No SQL driver outside `capture`, `install` and `demo`; no axum outside `gateway`; no figment
+//!   outside `config`; no clap outside `cli`.
+//! - No clock and no await in what decides: `window`, `doorbell`, `registry`, `epoch`,
+//!   `invalidation`, `cursor`. They take `now`; their drivers wait.
+//!
+//! Held by the tests that `docs/architecture.md` names, where a test can hold them:
+//!
+//! - No change is dropped for want of memory: past a bound, what was to be told becomes a resync.
+//! - No cursor on the wire passes a change that still waits in a window.
+//! - No read of the log skips a commit, and none waits for a running transaction.
+//! - No connection that listens is ever in a transaction, or waits for anything downstream.
+//! - No client can make another one wait: the hub writes what a socket takes at once, and no more.
+//! - No log row can fail a business write: nothing that an author fills is checked in the database.
+//!   What is odd is read in the way that tells clients more.
+//! - No secret in a log, an error or the output of `pgbell config`.
 
 pub mod app;
 pub mod backoff;
