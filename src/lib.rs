@@ -48,7 +48,7 @@
 //! | 4 | [`install`] | sqlx |
 //! | 3 | [`protocol`] | the wire, and JSON |
 //! | 2 | [`invalidation`] | how changes fold |
-//! | 1 | [`change`] | a row of the log, as read |
+//! | 1 | [`change`], [`interest`] | a row of the log, as read; which rooms somebody is in |
 //! | 0 | [`cursor`], [`room`], [`status`], [`telemetry`], [`backoff`] | values, counters |
 //!
 //! # Invariants
