@@ -8,7 +8,7 @@ CARGO ?= cargo
 DENY  := $(CARGO) deny --config .deny.toml check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test audit bench-write
+.PHONY: help setup demo build test audit bench-write bench-load
 
 help: ## Lists what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -40,3 +40,6 @@ audit: ## Licences, sources and known vulnerabilities of all dependencies
 
 bench-write: setup ## What triggers and doorbell cost the write path, measured with pgbench
 	benches/write-path/run.sh
+
+bench-load: setup ## What delivery costs: latency, CPU beside a bare write, memory; two minutes
+	$(CARGO) bench --locked --profile fast --bench load --quiet

@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// What one read may take. Clients say little; a larger message takes more reads.
-const READ_BUFFER: usize = 1024;
+const READ_BUFFER: usize = 512;
 /// Longest wait for a position to welcome a client with.
 const WELCOME_DEADLINE: Duration = Duration::from_secs(10);
 /// Longest time from the decision to close until the socket is dropped.
@@ -69,7 +69,7 @@ pub(super) async fn run(
         Some(reason) => reason,
         None => session.serve().await,
     };
-    session.end(reason).await;
+    Box::pin(session.end(reason)).await;
 }
 
 struct Session {

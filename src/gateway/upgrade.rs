@@ -122,7 +122,11 @@ async fn open(gateway: Gateway, upgrade: OnUpgrade, refusal: Option<CloseReason>
     match upgrade.await.map(Upgraded::downcast::<TokioIo<TcpStream>>) {
         Ok(Ok(Parts { io, read_buf, .. })) => {
             let stream = Arc::new(io.into_inner());
-            session::run(gateway, stream, read_buf.to_vec(), refusal).await;
+            // A copy, because hyper's buffer has room for the largest head and would stay as long
+            // as the connection.
+            let begun = read_buf.to_vec();
+            drop(read_buf);
+            session::run(gateway, stream, begun, refusal).await;
         }
         Ok(Err(_)) => debug!("an upgraded connection is no TCP stream"),
         Err(error) => debug!(%error, "a handshake was not finished"),

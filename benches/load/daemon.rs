@@ -1,0 +1,125 @@
+//! `pgbell serve` as a child process.
+
+use std::{
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream},
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tungstenite::{
+    Message, WebSocket, client::IntoClientRequest, http::HeaderValue, protocol::WebSocketConfig,
+};
+
+use crate::{
+    crowd::Target,
+    process::Process,
+    shop::{Shop, Writer},
+};
+
+/// The daemon must be ready within this time, and answer within it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(crate) struct Daemon {
+    process: Process,
+    addr: SocketAddr,
+    writer: Writer,
+}
+
+impl Daemon {
+    /// Done when the daemon is ready. It has no window, and signs of life are so far apart that
+    /// none falls into a measurement.
+    pub(crate) fn start(program: &Path, shop: &Shop) -> io::Result<Self> {
+        let mut command = Command::new(program);
+        command
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .env("DATABASE_URL", shop.url())
+            .env("PGBELL_COALESCE__WINDOW", "0ms")
+            .env("PGBELL_GATEWAY__HEARTBEAT", "10m")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut process = Process::start(&mut command)?;
+        let addr = process.word_after("listening on http://")?;
+        let daemon = Self {
+            process,
+            addr: addr.parse().map_err(io::Error::other)?,
+            writer: shop.writer()?,
+        };
+        daemon.wait("/readyz", |page| page.ends_with("ok\n"))?;
+        Ok(daemon)
+    }
+
+    /// Waits until a page is as wished.
+    pub(crate) fn wait(&self, path: &str, wish: impl Fn(&str) -> bool) -> io::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while !wish(&self.page(path)?) {
+            if Instant::now() > deadline {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    fn page(&self, path: &str) -> io::Result<String> {
+        let mut stream = TcpStream::connect(self.addr)?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: pgbell\r\nConnection: close\r\n\r\n"
+        )?;
+        let mut page = String::new();
+        stream.read_to_string(&mut page)?;
+        Ok(page)
+    }
+
+    fn subscribe(&self, room: &str) -> Result<TcpStream, tungstenite::Error> {
+        let stream = TcpStream::connect(self.addr)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let mut request = format!("ws://{}/ws", self.addr).into_client_request()?;
+        let protocol = HeaderValue::from_static("pgbell.v1");
+        request
+            .headers_mut()
+            .insert("sec-websocket-protocol", protocol);
+        let small = WebSocketConfig::default().read_buffer_size(1024);
+        let (mut socket, _) = tungstenite::client::client_with_config(request, stream, Some(small))
+            .map_err(|error| io::Error::other(error.to_string()))?;
+        let subscribe = json!({"type": "subscribe", "id": 1, "rooms": [room]});
+        socket.send(Message::text(subscribe.to_string()))?;
+        until(&mut socket, |message| message["type"] == "subscribed")?;
+        // Nobody changes anything while sockets connect: nothing is left in the buffer.
+        Ok(socket.get_ref().try_clone()?)
+    }
+}
+
+impl Target for Daemon {
+    fn process(&self) -> &Process {
+        &self.process
+    }
+
+    fn opening(&self) -> &'static [u8] {
+        br#"{"type":"invalidate""#
+    }
+
+    fn connect(&self, room: usize) -> io::Result<TcpStream> {
+        let room = format!("product:{}", Shop::product(room));
+        self.subscribe(&room).map_err(io::Error::other)
+    }
+
+    fn change(&mut self, room: usize) -> io::Result<()> {
+        self.writer.restock(Shop::product(room))
+    }
+}
+
+fn until(
+    socket: &mut WebSocket<TcpStream>,
+    wanted: impl Fn(&Value) -> bool,
+) -> Result<(), tungstenite::Error> {
+    loop {
+        let message = socket.read()?.into_text()?;
+        if wanted(&serde_json::from_str(&message).map_err(io::Error::from)?) {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The table.
+
+use std::time::Duration;
+
+use crate::crowd::{Round, Shape};
+
+/// All rounds of one target.
+pub(crate) struct Figures {
+    name: &'static str,
+    rounds: Vec<Round>,
+}
+
+impl Figures {
+    pub(crate) fn new(name: &'static str) -> Self {
+        let rounds = Vec::new();
+        Self { name, rounds }
+    }
+
+    pub(crate) fn add(&mut self, round: Round) {
+        self.rounds.push(round);
+    }
+
+    /// Microseconds of CPU per delivery, round by round.
+    fn cpu(&self) -> Vec<f64> {
+        let per_delivery = |round: &Round| micros(round.cpu) / round.delivered.max(1) as f64;
+        self.rounds.iter().map(per_delivery).collect()
+    }
+
+    fn all(&self, part: impl Fn(&Round) -> &Vec<Duration>) -> Vec<f64> {
+        let all = self.rounds.iter().flat_map(part);
+        all.copied().map(micros).collect()
+    }
+
+    fn sum(&self, part: impl Fn(&Round) -> usize) -> usize {
+        self.rounds.iter().map(part).sum()
+    }
+
+    fn print_latency(&self) {
+        let latencies = self.all(|round| &round.latencies);
+        println!(
+            "  {:<12} p50 {:>8}   p99 {:>8}   max {:>8}   commit p50 {:>8}   {} of {} frames of {} bytes",
+            self.name,
+            millis(quantile(&latencies, 0.5)),
+            millis(quantile(&latencies, 0.99)),
+            millis(quantile(&latencies, 1.0)),
+            millis(quantile(&self.all(|round| &round.commits), 0.5)),
+            self.sum(|round| round.delivered),
+            self.sum(|round| round.expected),
+            self.sum(|round| round.bytes) / self.sum(|round| round.delivered).max(1),
+        );
+    }
+}
+
+pub(crate) fn title(what: &str, shape: &Shape) {
+    println!(
+        "{what}: {} sockets in each of {} rooms, {} changes/s",
+        shape.sockets_per_room, shape.rooms, shape.changes_per_second
+    );
+}
+
+/// From just before the UPDATE is sent until the frame has been read.
+pub(crate) fn latency(figures: &[Figures]) {
+    figures.iter().for_each(Figures::print_latency);
+}
+
+/// CPU per delivery, and how many times the cost of the last of `figures` that is.
+pub(crate) fn fan_out(figures: &[Figures]) {
+    latency(figures);
+    let Some(base) = figures.last().map(Figures::cpu) else {
+        return;
+    };
+    for figures in figures {
+        let cpu = figures.cpu();
+        let ratios: Vec<f64> = cpu
+            .iter()
+            .zip(&base)
+            .map(|(cpu, base)| cpu / base)
+            .collect();
+        println!(
+            "  {:<12} server CPU per delivery {:>6.2} µs ({:.2} to {:.2})   {:.2} times a bare write ({:.2} to {:.2})",
+            figures.name,
+            quantile(&cpu, 0.5),
+            quantile(&cpu, 0.0),
+            quantile(&cpu, 1.0),
+            quantile(&ratios, 0.5),
+            quantile(&ratios, 0.0),
+            quantile(&ratios, 1.0),
+        );
+    }
+}
+
+pub(crate) fn memory(connections: usize, kib: f64) {
+    println!("memory: {connections} idle connections, each in a room of its own");
+    println!("  pgbell       {kib:.2} KiB of RSS per connection");
+}
+
+fn quantile(values: &[f64], quantile: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let last = sorted.len().saturating_sub(1) as f64;
+    let (low, high) = ((last * quantile).floor(), (last * quantile).ceil());
+    let at = |place: f64| sorted.get(place as usize).copied().unwrap_or(f64::NAN);
+    f64::midpoint(at(low), at(high))
+}
+
+fn micros(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
+}
+
+fn millis(micros: f64) -> String {
+    format!("{:.2} ms", micros / 1000.0)
+}
