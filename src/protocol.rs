@@ -274,8 +274,6 @@ pub enum ErrorCode {
     BadRequest,
     /// More than the connection may have.
     LimitExceeded,
-    /// The daemon has no database yet.
-    NotReady,
 }
 
 impl ErrorCode {
@@ -285,13 +283,14 @@ impl ErrorCode {
             Self::BadRoom => "bad_room",
             Self::BadRequest => "bad_request",
             Self::LimitExceeded => "limit_exceeded",
-            Self::NotReady => "not_ready",
         }
     }
 
     /// Whether the same request can succeed later without a change.
     pub fn is_retryable(self) -> bool {
-        matches!(self, Self::NotReady)
+        match self {
+            Self::BadRoom | Self::BadRequest | Self::LimitExceeded => false,
+        }
     }
 }
 

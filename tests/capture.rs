@@ -156,3 +156,24 @@ async fn the_cursor_of_sql_and_the_cursor_of_the_daemon_agree() {
     assert_eq!(epoch(&cursor), epoch(welcome["cursor"].as_str().unwrap()));
     assert!(cursor.parse::<pgbell::cursor::Cursor>().is_ok(), "{cursor}");
 }
+
+#[tokio::test]
+async fn clients_that_give_up_waiting_for_the_database_are_forgotten() {
+    let daemon = Daemon::unready("postgres://nobody@127.0.0.1:1/none", |_| {});
+    let open_files = || std::fs::read_dir("/proc/self/fd").expect("files").count();
+    let before = open_files();
+    let mut waiting = Vec::new();
+    for _ in 0..50 {
+        waiting.push(crate::support::client::Client::open(daemon.addr, None).await);
+    }
+    for client in &mut waiting {
+        assert_eq!(client.next().await["closed"], 4100);
+    }
+    drop(waiting);
+    let let_go = async {
+        while open_files() > before + 20 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("their sockets to be closed", let_go).await;
+}

@@ -25,7 +25,7 @@ set search_path = pg_catalog, pg_temp
 set jit = off
 as $$
 begin
-    if current_setting('pgbell.enabled', true) = 'off' then
+    if current_setting('pgbell.enabled', true) in ('off', 'false', 'no', '0') then
         return null;
     end if;
 
@@ -90,7 +90,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if current_setting('pgbell.enabled', true) = 'off' then
+    if current_setting('pgbell.enabled', true) in ('off', 'false', 'no', '0') then
         return null;
     end if;
 
@@ -191,7 +191,7 @@ set search_path = pg_catalog, pg_temp
 set jit = off
 as $$
 begin
-    if current_setting('pgbell.enabled', true) = 'off' then
+    if current_setting('pgbell.enabled', true) in ('off', 'false', 'no', '0') then
         return null;
     end if;
 
@@ -226,7 +226,7 @@ set search_path = pg_catalog, pg_temp
 set jit = off
 as $$
 begin
-    if current_setting('pgbell.enabled', true) is distinct from 'off' then
+    if coalesce(current_setting('pgbell.enabled', true), 'on') not in ('off', 'false', 'no', '0') then
         insert into pgbell.change (entity, id, op, events, rooms)
         values ('product', '*', 'delete', '{product:stock_changed}', '{product:*,variant:*,seller:*,shop_*}');
     end if;

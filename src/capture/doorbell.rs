@@ -93,7 +93,8 @@ impl Doorbell {
         } else {
             (self.stretch * 2).min(MAX_STRETCH)
         };
-        if self.transport == Transport::Poll {
+        if self.transport != Transport::Doorbell {
+            // Nobody listens for rings, or the change is the notification.
             return (!seen.muted).then_some(Wish::Mute);
         }
         match self.state {
@@ -108,7 +109,7 @@ impl Doorbell {
             .rate
             .over(LOUD_FOR, now)
             .is_some_and(|rate| rate > self.mute_above);
-        (loud && self.transport == Transport::Doorbell).then_some(Wish::Mute)
+        loud.then_some(Wish::Mute)
     }
 
     fn after_polling(&mut self, seen: Seen, now: Instant) -> Option<Wish> {
@@ -136,6 +137,7 @@ impl Doorbell {
     pub(super) fn patience(&self) -> Duration {
         match self.state {
             _ if self.transport == Transport::Poll => self.stretched(),
+            _ if self.transport == Transport::Payload => self.safety_interval,
             State::Armed => self.safety_interval,
             State::Muted | State::Arming(_) => self.stretched(),
         }
@@ -326,11 +328,16 @@ mod tests {
     }
 
     #[test]
-    fn changes_that_travel_inside_notifications_are_never_muted() {
+    fn changes_that_travel_inside_notifications_need_no_ring() {
         let (mut bell, now) = doorbell(Transport::Payload);
-        bell.after_read(QUIET, now);
-        bell.armed(50, now);
+        assert_eq!(bell.after_read(QUIET, now), Some(Wish::Mute));
+        bell.muted(now);
+        let muted = Seen {
+            muted: true,
+            ..QUIET
+        };
         bell.rang(10_000);
-        assert_eq!(bell.after_read(QUIET, now + QUIET_FOR), None);
+        assert_eq!(bell.after_read(muted, now + QUIET_FOR), None);
+        assert_eq!(bell.patience(), Duration::from_secs(1));
     }
 }

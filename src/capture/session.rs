@@ -103,6 +103,7 @@ impl Session<'_> {
             if heard.ended {
                 return Err(Error::ListenerEnded);
             }
+            self.capture.metrics.rings.inc_by(heard.rings);
             self.doorbell.rang(heard.rings);
             if heard.muted {
                 self.doorbell.heard_muted();

@@ -133,6 +133,7 @@ impl<'a> Upkeep<'a> {
             let outcome = match row.get::<_, Option<&str>>(0) {
                 Some("idle") => "idle",
                 Some("sealed") => "sealed",
+                Some("cleared") => "cleared",
                 Some("rotated") => "rotated",
                 Some("blocked") => "blocked",
                 _ => "unknown",

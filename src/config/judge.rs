@@ -94,6 +94,11 @@ const RULES: &[Rule] = &[
     rule("gateway.header_timeout", "at least 1ms", |c| {
         c.gateway.header_timeout >= MILLISECOND
     }),
+    rule(
+        "access.open",
+        "true, because this version has no access control",
+        |c| c.access.open,
+    ),
 ];
 
 const URL: &str = "database.url";

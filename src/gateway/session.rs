@@ -13,6 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::Number;
 use tokio::{
     io::Interest,
@@ -151,34 +152,8 @@ impl Session {
         let Some(key) = self.key else {
             return ControlFlow::Break(CloseReason::ServerError);
         };
-        let (id, request) = match serde_json::from_str(text) {
-            Err(error) => {
-                self.refuse(
-                    None,
-                    ErrorCode::BadRequest,
-                    &format!("not a message of pgbell.v1: {error}"),
-                );
-                return ControlFlow::Continue(());
-            }
-            Ok(ClientMessage::Unknown) => return ControlFlow::Continue(()),
-            Ok(ClientMessage::Ping { id }) => {
-                let server_time = Timestamp::now();
-                self.say(&ServerMessage::Pong { id, server_time });
-                return ControlFlow::Continue(());
-            }
-            Ok(ClientMessage::Auth { id, .. }) => {
-                self.refuse(
-                    id,
-                    ErrorCode::BadRequest,
-                    "this server checks no tokens: every room is open",
-                );
-                return ControlFlow::Continue(());
-            }
-            Ok(ClientMessage::Subscribe { id, rooms, since }) => {
-                (id, Request::Subscribe { rooms, since })
-            }
-            Ok(ClientMessage::Unsubscribe { id, rooms }) => (id, Request::Unsubscribe { rooms }),
-            Ok(ClientMessage::Sync { id, rooms, .. }) => (id, Request::Sync { rooms }),
+        let Some((id, request)) = self.understand(text) else {
+            return ControlFlow::Continue(());
         };
         let most = self.gateway.config.max_rooms_per_message;
         if request.rooms() > most {
@@ -195,6 +170,42 @@ impl Session {
             ControlFlow::Continue(())
         } else {
             ControlFlow::Break(CloseReason::ServerError)
+        }
+    }
+
+    /// What the client asks of the hub; what it asks of this session alone is answered here.
+    fn understand(&self, text: &str) -> Option<(Option<Number>, Request)> {
+        /// The one part of a request that can be told from one with a mistake in another part.
+        #[derive(Deserialize)]
+        struct Numbered {
+            id: Option<Number>,
+        }
+        match serde_json::from_str(text) {
+            Ok(ClientMessage::Subscribe { id, rooms, since }) => {
+                Some((id, Request::Subscribe { rooms, since }))
+            }
+            Ok(ClientMessage::Unsubscribe { id, rooms }) => {
+                Some((id, Request::Unsubscribe { rooms }))
+            }
+            Ok(ClientMessage::Sync { id, rooms, .. }) => Some((id, Request::Sync { rooms })),
+            Ok(ClientMessage::Ping { id }) => {
+                let server_time = Timestamp::now();
+                self.say(&ServerMessage::Pong { id, server_time });
+                None
+            }
+            Ok(ClientMessage::Auth { id, .. }) => {
+                let advice = "this server checks no tokens: every room is open";
+                self.refuse(id, ErrorCode::BadRequest, advice);
+                None
+            }
+            Ok(ClientMessage::Unknown) => None,
+            Err(error) => {
+                let numbered: Option<Numbered> = serde_json::from_str(text).ok();
+                let id = numbered.and_then(|numbered| numbered.id);
+                let advice = format!("not a message of pgbell.v1: {error}");
+                self.refuse(id, ErrorCode::BadRequest, &advice);
+                None
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! The task that owns rooms and sessions.
 
 use std::{
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -34,6 +35,19 @@ use crate::{
 const TURN: usize = 256;
 /// Time between looks at who wants a sign of life.
 const TICK: Duration = Duration::from_secs(1);
+
+/// How a room stands for a client that asks what it missed.
+fn stand(room: String, joined: &HashSet<&str>) -> RoomStatus {
+    if joined.contains(room.as_str()) {
+        RoomStatus::joined(room, Standing::Resync)
+    } else {
+        RoomStatus::denied(
+            room,
+            ErrorCode::BadRoom,
+            "not a room of this connection: subscribe to it",
+        )
+    }
+}
 
 /// What the hub tells clients about itself.
 #[derive(Clone, Copy, Debug)]
@@ -111,6 +125,7 @@ impl Hub {
     fn obey(&mut self, command: Command) {
         match (command, self.cursor.clone()) {
             (command @ Command::Join { .. }, None) => self.early.push(command),
+            (Command::Join { key, .. }, Some(_)) if key.is_closed() => {}
             (
                 Command::Join {
                     connection,
@@ -183,10 +198,10 @@ impl Hub {
                 ServerMessage::Unsubscribed { id, rooms }
             }
             Request::Sync { rooms } => {
-                let rooms = rooms
-                    .unwrap_or_else(|| self.registry.rooms_of(key).map(Room::to_string).collect());
-                let resync = |room| RoomStatus::joined(room, Standing::Resync);
-                let rooms = rooms.into_iter().map(resync).collect();
+                let joined: HashSet<&str> = self.registry.rooms_of(key).map(Room::as_str).collect();
+                let rooms =
+                    rooms.unwrap_or_else(|| joined.iter().copied().map(str::to_owned).collect());
+                let rooms = rooms.into_iter().map(|room| stand(room, &joined)).collect();
                 ServerMessage::Synced { id, cursor, rooms }
             }
         };
@@ -294,7 +309,10 @@ impl Hub {
         }
     }
 
-    fn tick(&self) {
+    fn tick(&mut self) {
+        // Sessions that gave up waiting let go of their sockets.
+        self.early
+            .retain(|early| !matches!(early, Command::Join { key, .. } if key.is_closed()));
         let Some(cursor) = self.cursor.clone() else {
             return;
         };
