@@ -146,6 +146,11 @@ async fn what_cannot_be_proven_is_a_resync() {
         .await;
     let synced = client.next_of("synced").await;
     assert_eq!(synced["rooms"], json!([{"room": "a", "status": "resync"}]));
+    client
+        .say(json!({"type": "sync", "id": 3, "since": "0.1:1:", "rooms": ["b"]}))
+        .await;
+    let synced = client.next_of("synced").await;
+    assert_eq!(synced["rooms"][0]["status"], "denied", "never joined");
 }
 
 #[tokio::test]
@@ -167,6 +172,8 @@ async fn nonsense_is_answered_and_ends_nothing() {
             "{nonsense}"
         );
     }
+    client.say(json!({"type": "subscribe", "id": 6})).await;
+    assert_eq!(client.next_of("error").await["id"], 6, "told which request");
     client
         .say(json!({"type": "from_the_future", "id": 1}))
         .await;
