@@ -42,6 +42,7 @@ impl Subscriber {
             totals: Totals::default(),
             retry_after: None,
             is_welcome: false,
+            is_subscribed: false,
             rooms: args.rooms.iter().map(ToString::to_string).collect(),
             json: args.json,
             most: args.count.unwrap_or(u64::MAX),
@@ -122,11 +123,19 @@ impl Subscriber {
         match message {
             Message::Welcome { .. } => self.is_welcome = true,
             Message::Pong { server_time } => self.clock.answer(server_time),
-            Message::Subscribed { cursor, .. }
-            | Message::Invalidate { cursor, .. }
+            Message::Subscribed { cursor, .. } => {
+                self.is_subscribed = true;
+                self.cursor = Some(cursor);
+            }
+            // Until the rooms are joined again, a newer position would leave out what they missed.
+            Message::Invalidate { cursor, .. }
             | Message::Resync { cursor, .. }
             | Message::Heartbeat { cursor, .. }
-            | Message::Fresh { cursor } => self.cursor = Some(cursor),
+            | Message::Fresh { cursor }
+                if self.is_subscribed =>
+            {
+                self.cursor = Some(cursor);
+            }
             Message::Goodbye { retry_after_ms, .. } => {
                 self.retry_after = Some(Duration::from_millis(retry_after_ms));
             }
