@@ -18,6 +18,8 @@ pub(super) struct Subscriber {
     pub(super) retry_after: Option<Duration>,
     /// Whether the daemon has answered on this connection.
     pub(super) is_welcome: bool,
+    /// Whether the rooms are joined on this connection.
+    is_subscribed: bool,
     rooms: Vec<String>,
     json: bool,
     most: u64,
@@ -121,7 +123,10 @@ impl Subscriber {
     /// Remembers what later messages and connections need.
     fn take(&mut self, message: Message) {
         match message {
-            Message::Welcome { .. } => self.is_welcome = true,
+            Message::Welcome { .. } => {
+                self.is_welcome = true;
+                self.is_subscribed = false;
+            }
             Message::Pong { server_time } => self.clock.answer(server_time),
             Message::Subscribed { cursor, .. } => {
                 self.is_subscribed = true;
