@@ -51,7 +51,7 @@ begin
 end
 $$;
 
--- What stock that changed means, whether it alarms, and who hears it. These three have no search_path of their own, so that they melt into
+-- What stock that changed means, and who hears it. These two have no search_path of their own, so that they melt into
 -- the statements that use them; their functions have pinned one.
 create or replace function pgbell.stock_events(before int, after int)
 returns text[]
@@ -62,14 +62,6 @@ as $$
                 when before <= 0 and after > 0 then '{product:stock_changed,stock:restocked}'
                 else '{product:stock_changed}'
             end
-$$;
-
-create or replace function pgbell.stock_alarms(before int, threshold_before int, after int, threshold_after int)
-returns boolean
-language sql
-stable
-as $$
-    select (before > threshold_before and after <= threshold_after) or (before > 0 and after <= 0)
 $$;
 
 create or replace function pgbell.stock_rooms(product_id bigint, variant_id bigint, seller_id bigint, store_id bigint)
@@ -94,14 +86,14 @@ begin
         return null;
     end if;
 
-    -- One thing that is sold, and neither runs low nor out by that, is what happens most: its former self needs no
-    -- looking for. LIMIT 1 keeps the look-up an index probe.
+    -- One thing that is sold and crosses no line by that is what happens most: its former self needs no looking for,
+    -- and there is one event. LIMIT 1 keeps the look-up an index probe.
     if not exists (select from new_rows offset 1) then
         insert into pgbell.change (entity, id, op, events, rooms, old, new)
         select case when n.variant_id is null then 'product' else 'variant' end,
                coalesce(n.variant_id, n.product_id),
                'update',
-               pgbell.stock_events(o.quantity - o.reserved, n.quantity - n.reserved),
+               '{product:stock_changed}',
                pgbell.stock_rooms(n.product_id, n.variant_id, seller_id, store_id),
                jsonb_build_object('available', o.quantity - o.reserved),
                jsonb_build_object('available', n.quantity - n.reserved)
@@ -111,9 +103,10 @@ begin
             select seller_id, store_id from public.products where products.id = n.product_id limit 1
          ) as sold_by on true
          where o.quantity - o.reserved <> n.quantity - n.reserved
-           and (o.product_id, coalesce(o.variant_id, 0)) = (n.product_id, coalesce(n.variant_id, 0))
-           and not pgbell.stock_alarms(o.quantity - o.reserved, coalesce(o.low_stock_threshold, 10),
-                                       n.quantity - n.reserved, coalesce(n.low_stock_threshold, 10));
+           and o.product_id = n.product_id and o.variant_id is not distinct from n.variant_id
+           and (o.quantity - o.reserved > 0) = (n.quantity - n.reserved > 0)
+           and (o.quantity - o.reserved > coalesce(o.low_stock_threshold, 10))
+             = (n.quantity - n.reserved > coalesce(n.low_stock_threshold, 10));
 
         if found then
             return null;
@@ -177,8 +170,7 @@ begin
         union all
         select 'stock:out', array['admin:stock']
          where o.available > 0 and n.available <= 0
-     ) as alarm (name, rooms)
-     where pgbell.stock_alarms(o.available, o.threshold, n.available, n.threshold);
+     ) as alarm (name, rooms);
     return null;
 end
 $$;
@@ -235,7 +227,6 @@ end
 $$;
 
 comment on function pgbell.stock_events(int, int) is 'What a change of what is available means.';
-comment on function pgbell.stock_alarms(int, int, int, int) is 'Whether a change of what is available alarms the back office.';
 comment on function pgbell.stock_rooms(bigint, bigint, bigint, bigint) is 'Who hears of stock that changed.';
 comment on function pgbell.inventory_inserted() is 'Logs stock that came.';
 comment on function pgbell.inventory_updated() is 'Logs stock that changed.';
@@ -243,15 +234,13 @@ comment on function pgbell.inventory_deleted() is 'Logs stock that went.';
 comment on function pgbell.inventory_truncated() is 'Logs that all stock went.';
 
 alter function pgbell.stock_events(int, int) owner to pgbell_owner;
-alter function pgbell.stock_alarms(int, int, int, int) owner to pgbell_owner;
 alter function pgbell.stock_rooms(bigint, bigint, bigint, bigint) owner to pgbell_owner;
 alter function pgbell.inventory_inserted() owner to pgbell_owner;
 alter function pgbell.inventory_updated() owner to pgbell_owner;
 alter function pgbell.inventory_deleted() owner to pgbell_owner;
 alter function pgbell.inventory_truncated() owner to pgbell_owner;
 
-revoke all on function pgbell.stock_events(int, int), pgbell.stock_alarms(int, int, int, int),
-                       pgbell.stock_rooms(bigint, bigint, bigint, bigint) from public;
+revoke all on function pgbell.stock_events(int, int), pgbell.stock_rooms(bigint, bigint, bigint, bigint) from public;
 revoke all on function pgbell.inventory_inserted(), pgbell.inventory_updated(),
                        pgbell.inventory_deleted(), pgbell.inventory_truncated() from public;
 
