@@ -25,7 +25,7 @@ set search_path = pg_catalog, pg_temp
 set jit = off
 as $$
 begin
-    if current_setting('pgbell.enabled', true) in ('off', 'false', 'no', '0') then
+    if current_setting('pgbell.enabled', true) = 'off' then
         return null;
     end if;
 
@@ -69,10 +69,8 @@ returns text[]
 language sql
 stable
 as $$
-    select case when variant_id is null
-                then array['product:' || product_id, 'seller:' || seller_id, 'shop_' || store_id]
-                else array['product:' || product_id, 'variant:' || variant_id, 'seller:' || seller_id, 'shop_' || store_id]
-            end
+    -- A room that is null is nobody's.
+    select array['product:' || product_id, 'variant:' || variant_id, 'seller:' || seller_id, 'shop_' || store_id]
 $$;
 
 create or replace function pgbell.inventory_updated()
@@ -82,7 +80,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if current_setting('pgbell.enabled', true) in ('off', 'false', 'no', '0') then
+    if current_setting('pgbell.enabled', true) = 'off' then
         return null;
     end if;
 
@@ -183,7 +181,7 @@ set search_path = pg_catalog, pg_temp
 set jit = off
 as $$
 begin
-    if current_setting('pgbell.enabled', true) in ('off', 'false', 'no', '0') then
+    if current_setting('pgbell.enabled', true) = 'off' then
         return null;
     end if;
 
@@ -218,7 +216,7 @@ set search_path = pg_catalog, pg_temp
 set jit = off
 as $$
 begin
-    if coalesce(current_setting('pgbell.enabled', true), 'on') not in ('off', 'false', 'no', '0') then
+    if current_setting('pgbell.enabled', true) is distinct from 'off' then
         insert into pgbell.change (entity, id, op, events, rooms)
         values ('product', '*', 'delete', '{product:stock_changed}', '{product:*,variant:*,seller:*,shop_*}');
     end if;

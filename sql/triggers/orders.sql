@@ -23,7 +23,7 @@ set search_path = pg_catalog, pg_temp
 set jit = off
 as $$
 begin
-    if current_setting('pgbell.enabled', true) in ('off', 'false', 'no', '0') then
+    if current_setting('pgbell.enabled', true) = 'off' then
         return null;
     end if;
 
@@ -62,7 +62,7 @@ set search_path = pg_catalog, pg_temp
 set jit = off
 as $$
 begin
-    if current_setting('pgbell.enabled', true) in ('off', 'false', 'no', '0') then
+    if current_setting('pgbell.enabled', true) = 'off' then
         return null;
     end if;
 
@@ -149,7 +149,7 @@ set search_path = pg_catalog, pg_temp
 set jit = off
 as $$
 begin
-    if current_setting('pgbell.enabled', true) in ('off', 'false', 'no', '0') then
+    if current_setting('pgbell.enabled', true) = 'off' then
         return null;
     end if;
 
@@ -175,7 +175,7 @@ set search_path = pg_catalog, pg_temp
 set jit = off
 as $$
 begin
-    if coalesce(current_setting('pgbell.enabled', true), 'on') not in ('off', 'false', 'no', '0') then
+    if current_setting('pgbell.enabled', true) is distinct from 'off' then
         insert into pgbell.change (entity, id, op, events, rooms)
         values ('order', '*', 'delete', '{order:updated}',
                 '{order:*,user:*,seller:*,shop_*,analytics:*,admin:orders,admin:metrics}');

@@ -22,7 +22,7 @@ set search_path = pg_catalog, pg_temp
 set jit = off
 as $$
 begin
-    if current_setting('pgbell.enabled', true) in ('off', 'false', 'no', '0') then
+    if current_setting('pgbell.enabled', true) = 'off' then
         return null;
     end if;
 
@@ -49,7 +49,7 @@ set search_path = pg_catalog, pg_temp
 set jit = off
 as $$
 begin
-    if current_setting('pgbell.enabled', true) in ('off', 'false', 'no', '0') then
+    if current_setting('pgbell.enabled', true) = 'off' then
         return null;
     end if;
 
@@ -133,7 +133,7 @@ set search_path = pg_catalog, pg_temp
 set jit = off
 as $$
 begin
-    if current_setting('pgbell.enabled', true) in ('off', 'false', 'no', '0') then
+    if current_setting('pgbell.enabled', true) = 'off' then
         return null;
     end if;
 
@@ -159,7 +159,7 @@ set search_path = pg_catalog, pg_temp
 set jit = off
 as $$
 begin
-    if coalesce(current_setting('pgbell.enabled', true), 'on') not in ('off', 'false', 'no', '0') then
+    if current_setting('pgbell.enabled', true) is distinct from 'off' then
         insert into pgbell.change (entity, id, op, events, rooms)
         values ('product', '*', 'delete', '{product:deleted}', '{product:*,seller:*,storefront:*,store:*}');
     end if;

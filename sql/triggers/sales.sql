@@ -49,7 +49,7 @@ set search_path = pg_catalog, pg_temp
 set jit = off
 as $$
 begin
-    if current_setting('pgbell.enabled', true) in ('off', 'false', 'no', '0') then
+    if current_setting('pgbell.enabled', true) = 'off' then
         return null;
     end if;
 
@@ -95,7 +95,7 @@ set jit = off
 set enable_seqscan = off
 as $$
 begin
-    if current_setting('pgbell.enabled', true) in ('off', 'false', 'no', '0') then
+    if current_setting('pgbell.enabled', true) = 'off' then
         return null;
     end if;
 
@@ -211,7 +211,7 @@ set jit = off
 set enable_seqscan = off
 as $$
 begin
-    if current_setting('pgbell.enabled', true) in ('off', 'false', 'no', '0') then
+    if current_setting('pgbell.enabled', true) = 'off' then
         return null;
     end if;
 
@@ -258,7 +258,7 @@ set search_path = pg_catalog, pg_temp
 set jit = off
 as $$
 begin
-    if coalesce(current_setting('pgbell.enabled', true), 'on') not in ('off', 'false', 'no', '0') then
+    if current_setting('pgbell.enabled', true) is distinct from 'off' then
         delete from pgbell.schedule where entity = 'sale';
         insert into pgbell.change (entity, id, op, events, rooms)
         values ('sale', '*', 'delete', '{sale:deleted}', '{product:*,sale:*,seller:*,storefront:*}');
