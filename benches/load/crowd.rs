@@ -136,7 +136,8 @@ fn send(
     Ok(sent)
 }
 
-/// The n-th frame of a socket tells of the n-th change of its room.
+/// The n-th frame of a socket tells of the n-th change of its room. In a round with fewer frames
+/// than expected, changes were folded, and the frames after that come out too slow.
 fn latencies(shape: &Shape, sent: &[Sent], arrivals: &[Arrival]) -> Vec<Duration> {
     let mut seen: HashMap<usize, usize> = HashMap::new();
     let latency = |arrival: &Arrival| {

@@ -37,13 +37,15 @@ impl Figures {
 
     fn print_latency(&self) {
         let latencies = self.all(|round| &round.latencies);
+        let commits = self.all(|round| &round.commits);
         println!(
-            "  {:<12} p50 {:>8}   p99 {:>8}   max {:>8}   commit p50 {:>8}   {} of {} frames of {} bytes",
+            "  {:<12} p50 {:>8}   p99 {:>8}   max {:>8}   of which commit p50 {:>8}   p99 {:>8}   {} of {} frames of {} bytes",
             self.name,
             millis(quantile(&latencies, 0.5)),
             millis(quantile(&latencies, 0.99)),
             millis(quantile(&latencies, 1.0)),
-            millis(quantile(&self.all(|round| &round.commits), 0.5)),
+            millis(quantile(&commits, 0.5)),
+            millis(quantile(&commits, 0.99)),
             self.sum(|round| round.delivered),
             self.sum(|round| round.expected),
             self.sum(|round| round.bytes) / self.sum(|round| round.delivered).max(1),
@@ -53,8 +55,8 @@ impl Figures {
 
 pub(crate) fn title(what: &str, shape: &Shape) {
     println!(
-        "{what}: {} sockets in each of {} rooms, {} changes/s",
-        shape.sockets_per_room, shape.rooms, shape.changes_per_second
+        "{what}: {} rooms, {} sockets each, {} changes/s",
+        shape.rooms, shape.sockets_per_room, shape.changes_per_second
     );
 }
 
