@@ -15,7 +15,7 @@ use super::{DatabaseConfig, Transport};
 use crate::status::DoorbellState;
 
 /// How long rings are counted before the bell is muted for them.
-const LOUD_FOR: Duration = Duration::from_millis(250);
+const LOUD_FOR: Duration = Duration::from_millis(100);
 /// How long commits are counted before the bell is armed for want of them.
 const QUIET_FOR: Duration = Duration::from_secs(1);
 /// How far the time between polls stretches while they find nothing.
@@ -244,10 +244,10 @@ mod tests {
     #[test]
     fn loud_writers_are_muted_and_quiet_ones_armed_again() {
         let (mut bell, mut now) = armed();
-        bell.rang(40);
+        bell.rang(16);
         now += LOUD_FOR;
         assert_eq!(bell.after_read(QUIET, now), None, "160 per second");
-        bell.rang(60);
+        bell.rang(24);
         now += LOUD_FOR;
         assert_eq!(
             bell.after_read(QUIET, now),
