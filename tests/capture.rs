@@ -70,6 +70,12 @@ async fn clients_are_told_that_the_database_is_gone_and_that_it_is_back() {
     assert!(client.next_of("stale").await["since"].is_string());
     assert_eq!(daemon.get("/readyz").await.0, 503);
     assert_eq!(daemon.health().await["status"], "degraded");
+    let mut late = daemon.client().await;
+    assert_eq!(
+        late.next().await["type"],
+        "stale",
+        "whoever comes now is told, too"
+    );
     server.resume().await.expect("resumed");
     assert!(client.next_of("fresh").await["cursor"].is_string());
     assert_eq!(daemon.get("/readyz").await.0, 200);

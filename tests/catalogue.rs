@@ -313,7 +313,7 @@ async fn orders_tell_their_people_their_shop_and_the_back_office() {
     let paid = format!(
         "{}\n{}",
         paid.join("\n"),
-        money("analytics:revenue_updated")
+        money("analytics:sale_completed analytics:revenue_updated")
     );
     scene.told(&set("payment_status = 'paid'"), &paid).await;
     let updated = ["order:5", "user:9", "seller:11"]
@@ -381,4 +381,41 @@ async fn a_changed_key_is_one_product_gone_and_another_come() {
              storefront:12 <- product:deleted product:created\n store:2 <- product:deleted product:created",
         )
         .await;
+}
+
+#[tokio::test]
+async fn what_is_scheduled_for_a_product_follows_it_to_another_seller() {
+    let database = Database::with_shop().await;
+    let daemon = Daemon::start(&database).await;
+    let mut client = daemon
+        .client_in(&["seller:11", "seller:12", "storefront:12"])
+        .await;
+    let scheduled = "insert into sales (product_id, discount_percent, starts_at)
+                     values (1, 5, clock_timestamp() + interval '1 hour')";
+    database.run(scheduled).await;
+    database
+        .run("update products set seller_id = 12 where id = 1")
+        .await;
+    client.messages(&database).await;
+    let due = "update pgbell.schedule set due_at = clock_timestamp()";
+    let mut told = client.told_of(&database, due).await;
+    while told.is_empty() {
+        told = client.told_of(&database, "select 1").await;
+    }
+    assert_eq!(
+        told,
+        expect("seller:12 <- sale:started\n storefront:12 <- sale:started")
+    );
+}
+
+#[tokio::test]
+async fn a_sale_without_an_end_is_no_trouble() {
+    let database = Database::with_shop().await;
+    let daemon = Daemon::start(&database).await;
+    let mut client = daemon.client_in(&["product:1"]).await;
+    let endless = "insert into sales (product_id, discount_percent, starts_at, ends_at) values (1, 5, now(), 'infinity')";
+    let told = client.told_of(&database, endless).await;
+    assert_eq!(told, expect("product:1 <- sale:created sale:started"));
+    let by_hand = "insert into pgbell.schedule (entity, id, what, due_at) values ('x', '1', 'never', 'infinity')";
+    assert_eq!(client.told_of(&database, by_hand).await, expect(""));
 }

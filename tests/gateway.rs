@@ -366,3 +366,17 @@ async fn the_pages_tell_how_the_daemon_is() {
     assert_eq!(daemon.get("/nothing/here").await.0, 404);
     assert_eq!(daemon.get("/demo.json").await.0, 204);
 }
+
+#[tokio::test]
+async fn a_client_that_closes_is_answered_and_forgotten() {
+    let (_database, daemon) = shop().await;
+    let mut client = daemon.client_in(&["a"]).await;
+    let farewell = tokio_tungstenite::tungstenite::protocol::CloseFrame {
+        code: 1000.into(),
+        reason: "bye".into(),
+    };
+    client.say_raw(Message::Close(Some(farewell))).await;
+    assert_eq!(client.next().await["closed"], 1000);
+    let forgotten = async { while daemon.health().await["connections"] != 0 {} };
+    soon("the session to end", forgotten).await;
+}

@@ -274,3 +274,25 @@ async fn a_writer_needs_no_right_on_pgbell_and_a_wrong_row_fails_no_write() {
         expect("odd <- resync")
     );
 }
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_holds_up_nothing() {
+    let (database, daemon) = shop().await;
+    let mut client = daemon.client_in(&["product:1"]).await;
+    for odd in [
+        "(rooms) values (array[array['product:1', 'x']])",
+        "(entity, id, rooms, events) values ('x', '1', '{product:1}', array[array['a:b']])",
+        "(entity, id, rooms, at) values ('x', '1', '{product:1}', 'infinity')",
+    ] {
+        let sql = format!("insert into pgbell.change {odd}");
+        assert_eq!(
+            client.told_of(&database, &sql).await,
+            expect("* <- resync"),
+            "{odd}"
+        );
+    }
+    let told = client
+        .told_of(&database, "update products set price = 1 where id = 1")
+        .await;
+    assert_eq!(told, expect("product:1 <- product:price_changed"));
+}

@@ -149,9 +149,7 @@ begin
     insert into pgbell.change (entity, id, op, events, rooms, old, new)
     select case variant when 0 then 'product' else 'variant' end,
            case variant when 0 then product_id else variant end,
-           'update', array[alarm.name], alarm.rooms,
-           jsonb_build_object('available', o.available, 'threshold', o.threshold),
-           jsonb_build_object('available', n.available, 'threshold', n.threshold)
+           'update', array[alarm.name], alarm.rooms, alarm.old, alarm.new
       from (select product_id, coalesce(variant_id, 0) as variant, quantity - reserved as available,
                    coalesce(low_stock_threshold, 10) as threshold
               from old_rows) as o
@@ -163,12 +161,15 @@ begin
         select seller_id, store_id from public.products where products.id = product_id limit 1
      ) as sold_by on true
      cross join lateral (
-        select 'stock:low', array['seller:' || seller_id, 'shop_' || store_id, 'admin:stock']
+        select 'stock:low', array['seller:' || seller_id, 'shop_' || store_id, 'admin:stock'],
+               jsonb_build_object('available', o.available, 'threshold', o.threshold),
+               jsonb_build_object('available', n.available, 'threshold', n.threshold)
          where o.available > o.threshold and n.available <= n.threshold
         union all
-        select 'stock:out', array['admin:stock']
+        select 'stock:out', array['admin:stock'],
+               jsonb_build_object('available', o.available), jsonb_build_object('available', n.available)
          where o.available > 0 and n.available <= 0
-     ) as alarm (name, rooms);
+     ) as alarm (name, rooms, old, new);
     return null;
 end
 $$;

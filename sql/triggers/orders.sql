@@ -5,8 +5,8 @@
 --                                                    order:shipped, order:refunded where that is the new one
 --   order:payment_changed                            payment_status
 --   order:updated                                    any other column, or the order is gone (op delete)
---   analytics:sale_completed                         status becomes completed
---   analytics:revenue_updated                        status becomes completed, or payment_status paid
+--   analytics:sale_completed, analytics:revenue_updated
+--                                                    status becomes completed, or payment_status paid
 --
 -- Analytics is about the seller: entity analytics, id the seller's.
 -- set pgbell.enabled = off (session, role, database) silences the triggers; asking inside the function is cheaper
@@ -44,7 +44,7 @@ begin
         union all
         select 'analytics', n.seller_id, 'update', 'analytics:sale_completed',
                array['analytics:' || n.seller_id, 'admin:metrics'], jsonb_build_object('total', n.total)
-         where n.status = 'completed'
+         where n.status = 'completed' or n.payment_status = 'paid'
         union all
         select 'analytics', n.seller_id, 'update', 'analytics:revenue_updated',
                array['analytics:' || n.seller_id, 'admin:metrics'], jsonb_build_object('total', n.total)
@@ -129,7 +129,9 @@ begin
         union all
         select 'analytics', n.seller_id, 'analytics:sale_completed', metrics,
                null, jsonb_build_object('total', n.total)
-         where change.op = 'update' and n.status = 'completed' and o.status is distinct from n.status
+         where change.op = 'update'
+           and (n.status = 'completed' and o.status is distinct from n.status
+                or n.payment_status = 'paid' and o.payment_status is distinct from n.payment_status)
         union all
         select 'analytics', n.seller_id, 'analytics:revenue_updated', metrics,
                null, jsonb_build_object('total', n.total)

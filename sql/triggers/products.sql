@@ -70,6 +70,17 @@ begin
         end if;
     end if;
 
+    -- What is scheduled for a product, such as the start of its sale, follows it to another seller.
+    if exists (select from old_rows as o full join new_rows as n using (id) where o.seller_id <> n.seller_id) then
+        update pgbell.schedule
+           set rooms = array_replace(array_replace(rooms, 'seller:' || moved.old_seller, 'seller:' || moved.new_seller),
+                                     'storefront:' || moved.old_seller, 'storefront:' || moved.new_seller)
+          from (select 'product:' || id as room, o.seller_id as old_seller, n.seller_id as new_seller
+                  from old_rows as o full join new_rows as n using (id)
+                 where o.seller_id <> n.seller_id) as moved
+         where moved.room = any (schedule.rooms);
+    end if;
+
     -- FULL JOIN, because a changed primary key is one product gone and another one come, and because a plan
     -- that the session made for one row can then never become a nested loop over ten thousand.
     -- OFFSET 0 has the rooms put together once per row, and not once per event.

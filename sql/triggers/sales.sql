@@ -33,11 +33,11 @@ as $$
         select 'start', starts_at, array['sale:started'],
                array['product:' || product_id, 'sale:' || sale_id] || sold_by.rooms,
                jsonb_build_object('discount_percent', discount_percent, 'ends_at', ends_at)
-         where starts_at > statement_timestamp() and (ends_at is null or ends_at > starts_at)
+         where starts_at > statement_timestamp() and isfinite(starts_at) and (ends_at is null or ends_at > starts_at)
         union all
         select 'end', ends_at, array['sale:ended'],
                array['product:' || product_id, 'sale:' || sale_id] || sold_by.rooms, null
-         where ends_at > statement_timestamp() and ends_at > starts_at
+         where ends_at > statement_timestamp() and isfinite(ends_at) and ends_at > starts_at
      ) as moment (what, due_at, events, rooms, new)
 $$;
 

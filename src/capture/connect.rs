@@ -5,7 +5,7 @@ use std::{str::FromStr, time::Duration};
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_postgres::{
     Client, Connection, NoTls, Socket,
-    config::{Config, TargetSessionAttrs},
+    config::{Config, SslMode, TargetSessionAttrs},
     tls::NoTlsStream,
 };
 
@@ -52,6 +52,17 @@ pub(super) async fn raw(
         .await
         .map_err(|_| Error::ConnectTimeout(config.connect_timeout))?
         .map_err(Error::Connect)
+}
+
+/// Whether the URL can be used at all; nothing is connected to.
+///
+/// # Errors
+/// When it is malformed, names an unknown parameter, or asks for encryption.
+pub fn check_url(config: &DatabaseConfig) -> Result<(), Error> {
+    match parse(config)?.get_ssl_mode() {
+        SslMode::Require => Err(Error::Encryption),
+        _ => Ok(()),
+    }
 }
 
 fn parse(config: &DatabaseConfig) -> Result<Config, Error> {

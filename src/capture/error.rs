@@ -6,6 +6,9 @@ pub enum Error {
     /// The URL is not one.
     #[error("the database URL is not valid")]
     Url(#[source] tokio_postgres::Error),
+    /// The URL asks for an encrypted connection.
+    #[error("this version does not encrypt connections to the database: leave sslmode=require out")]
+    Encryption,
     /// No connection could be made.
     #[error("cannot connect to the database")]
     Connect(#[source] tokio_postgres::Error),
@@ -48,7 +51,7 @@ impl Error {
     /// A short name for metrics.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Url(_) => "url",
+            Self::Url(_) | Self::Encryption => "url",
             Self::Connect(_) => "connect",
             Self::ConnectTimeout(_) => "connect_timeout",
             Self::NotInstalled => "not_installed",

@@ -8,6 +8,7 @@ use std::{pin::pin, time::Duration};
 
 use futures_util::TryStreamExt;
 use tokio_postgres::{Client, Row, Statement};
+use tracing::warn;
 
 use super::{
     Capture, Error, connect,
@@ -26,7 +27,8 @@ const READ: &str = "
     select pg_current_snapshot()::text,
            (select coalesce(horizon, '0') from pgbell.install),
            pg_sequence_last_value('pgbell.doorbell') is not null,
-           (select extract(epoch from min(due_at) - clock_timestamp())::float8 from pgbell.schedule),
+           (select extract(epoch from min(due_at) - clock_timestamp())::float8
+              from pgbell.schedule where isfinite(due_at)),
            null::xid8, null::timestamptz, null, null, null, null::text[], null::text[],
            null::jsonb, null::jsonb, null
     union all
@@ -134,7 +136,7 @@ impl LogReader {
         while let Some(row) = stream.try_next().await? {
             match description(&row)? {
                 Some(description) => found.read = Some(description),
-                None => found.take(&row, &self.interest, &self.metrics)?,
+                None => found.take(&row, &self.interest, &self.metrics),
             }
         }
         Ok(found)
@@ -152,13 +154,23 @@ struct Found {
 }
 
 impl Found {
-    fn take(
+    /// Takes in a row. One that cannot be read must not hold up those behind it: whoever it was for,
+    /// everybody is told to look.
+    fn take(&mut self, row: &Row, interest: &Interest, metrics: &Metrics) {
+        self.rows += 1;
+        if let Err(error) = self.decode(row, interest, metrics) {
+            warn!(%error, "a row of the log cannot be read: every room resyncs");
+            self.changes
+                .extend(LogRow::unreadable().into_change(&interest.now(), metrics));
+        }
+    }
+
+    fn decode(
         &mut self,
         row: &Row,
         interest: &Interest,
         metrics: &Metrics,
     ) -> Result<(), tokio_postgres::Error> {
-        self.rows += 1;
         // Rows of one transaction stand together more often than not, which is near enough for a rate.
         let xid = LogRow::xid(row, COLUMNS)?;
         if self.last.replace(xid) != Some(xid) {

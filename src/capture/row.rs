@@ -39,6 +39,14 @@ pub(super) struct LogRow {
 }
 
 impl LogRow {
+    /// Stands for a row that cannot be read: it may have been for anybody.
+    pub(super) fn unreadable() -> Self {
+        Self {
+            rooms: Some(vec![Some("*".into())]),
+            ..Self::default()
+        }
+    }
+
     /// Whether anybody would be told of the row whose columns begin at `first`.
     pub(super) fn is_wanted(
         row: &Row,

@@ -51,10 +51,8 @@ pub(super) async fn run(
     if !session.resume(position).await? {
         return Ok(());
     }
-    backoff.reset();
-    capture.live();
     tokio::select! {
-        ended = session.follow(position) => ended,
+        ended = session.follow(position, backoff) => ended,
         ended = upkeep.run(listener.as_ref(), due) => ended,
     }
 }
@@ -94,7 +92,12 @@ impl Session<'_> {
     }
 
     /// Reads whenever the bell rings, and often enough without.
-    async fn follow(&mut self, position: &mut Option<Cursor>) -> Result<(), Error> {
+    async fn follow(
+        &mut self,
+        position: &mut Option<Cursor>,
+        backoff: &mut Backoff,
+    ) -> Result<(), Error> {
+        let mut caught_up = false;
         loop {
             let heard = self
                 .listener
@@ -123,6 +126,10 @@ impl Session<'_> {
             self.next_due.send_replace(due);
             if !self.take(heard, read, previous, position).await? {
                 return Ok(());
+            }
+            if !std::mem::replace(&mut caught_up, true) {
+                backoff.reset();
+                self.capture.live();
             }
             if let Some(wish) = self.doorbell.after_read(seen, Instant::now()) {
                 self.grant(wish).await?;

@@ -1,5 +1,3 @@
-use std::net::SocketAddr;
-
 use clap::Args;
 
 use super::{Failure, output, signals::until_stopped};
@@ -11,9 +9,9 @@ use crate::{
 /// `pgbell demo`
 #[derive(Args, Debug)]
 pub(super) struct Demo {
-    /// Address and port of the daemon; port 0 picks a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8787")]
-    listen: SocketAddr,
+    /// Address and port of the daemon; port 0 picks a free one [default: 127.0.0.1:8787]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
     /// Statements per second of the shop's traffic; 0 for silence
     #[arg(long, default_value_t = 8.0, value_name = "PER_SECOND")]
     rate: f64,
@@ -24,12 +22,14 @@ pub(super) struct Demo {
 
 impl Demo {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let listen = Flag {
+        let listen = self.listen.map(|value| Flag {
             name: "--listen",
             key: "gateway.listen",
-            value: self.listen.to_string(),
-        };
-        let config = Sources::of_process(None, vec![listen]).load()?.config;
+            value,
+        });
+        let config = Sources::of_process(None, listen.into_iter().collect())
+            .load()?
+            .config;
         let traffic = demo::Traffic {
             rate: self.rate,
             seed: self.seed,

@@ -5,6 +5,7 @@ use tracing::{info, warn};
 use super::{Failure, database::Database, signals::until_stopped};
 use crate::{
     app::App,
+    capture::check_url,
     config::{Config, Flag, masked},
 };
 
@@ -26,6 +27,7 @@ impl Serve {
             value,
         });
         let config = self.database.load(listen)?.with_database()?;
+        check_url(&config.database).map_err(|error| Failure::usage("database.url", &error))?;
         announce(&config);
         raise_open_files();
         let outcome = until_stopped(async |stop| {

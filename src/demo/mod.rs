@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::{self, App},
-    capture::{Secret, Transport},
+    capture::Secret,
     config::Config,
     install,
 };
@@ -84,7 +84,6 @@ async fn watch(
 ) -> Result<(), Error> {
     let url = database.url();
     config.database.url = Secret(url.clone());
-    config.database.transport = Transport::Doorbell;
     config.access.open = true;
     let page = info::page(database);
     let psql = page.psql.clone();

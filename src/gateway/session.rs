@@ -19,6 +19,7 @@ use tokio::{
     io::Interest,
     net::TcpStream,
     sync::oneshot,
+    task::yield_now,
     time::{sleep, timeout},
 };
 use tungstenite::{
@@ -36,6 +37,8 @@ use crate::{
 
 /// What one read may take. Clients say little; a larger message takes more reads.
 const READ_BUFFER: usize = 512;
+/// Messages of one client after which others get a turn.
+const TURN: usize = 32;
 /// Longest wait for a position to welcome a client with.
 const WELCOME_DEADLINE: Duration = Duration::from_secs(10);
 /// Longest time from the decision to close until the socket is dropped.
@@ -65,6 +68,7 @@ pub(super) async fn run(
         context: WebSocketContext::from_partially_read(begun, Role::Server, Some(config)),
         gateway,
         key: None,
+        closed_by_peer: false,
     };
     let reason = match refusal {
         Some(reason) => reason,
@@ -78,13 +82,18 @@ struct Session {
     socket: Duplex,
     context: WebSocketContext,
     key: Option<SessionKey>,
+    closed_by_peer: bool,
 }
 
 impl Session {
     async fn serve(&mut self) -> CloseReason {
         self.key = timeout(WELCOME_DEADLINE, self.join()).await.ok().flatten();
         if self.key.is_none() {
-            return CloseReason::ServerError;
+            return self
+                .socket
+                .outbox
+                .ending()
+                .unwrap_or(CloseReason::ServerError);
         }
         // What came with the handshake is in the buffer already: no socket will announce it.
         let mut turn = self.read().await;
@@ -134,11 +143,19 @@ impl Session {
     /// Takes in everything the socket holds.
     async fn read(&mut self) -> ControlFlow<CloseReason> {
         self.socket.outbox.heard(Instant::now());
-        loop {
+        for number in 1_usize.. {
+            // A client that never stops talking gets its turn, not everybody's.
+            if number.is_multiple_of(TURN) {
+                if let Some(reason) = self.socket.outbox.ending() {
+                    return ControlFlow::Break(reason);
+                }
+                yield_now().await;
+            }
             match self.context.read(&mut self.socket) {
                 Ok(Message::Text(text)) => self.hear(&text).await?,
                 Ok(Message::Binary(_)) => return ControlFlow::Break(CloseReason::UnsupportedData),
-                Ok(Message::Close(_)) => self.socket.outbox.closed_by_peer(),
+                // The next read sends the answer and ends the loop.
+                Ok(Message::Close(_)) => self.closed_by_peer = true,
                 Ok(_) => {}
                 Err(WireError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                     return ControlFlow::Continue(());
@@ -146,6 +163,7 @@ impl Session {
                 Err(error) => return ControlFlow::Break(reason_for(&error)),
             }
         }
+        ControlFlow::Continue(())
     }
 
     async fn hear(&mut self, text: &str) -> ControlFlow<CloseReason> {
@@ -235,6 +253,9 @@ impl Session {
         if let Some(key) = self.key.take() {
             self.gateway.hub.send(Command::Leave { key }).await;
         }
+        if self.closed_by_peer {
+            self.socket.outbox.closed_by_peer();
+        }
         self.socket.outbox.close(reason);
         let deadline = sleep(CLOSE_DEADLINE);
         tokio::select! {
@@ -256,6 +277,9 @@ impl Session {
                 Ok(progress) => progress == Progress::Blocked,
                 Err(_) => return,
             };
+            if self.closed_by_peer && !blocked {
+                return;
+            }
             let interest = if blocked {
                 Interest::READABLE | Interest::WRITABLE
             } else {

@@ -42,7 +42,8 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            queue_frames: 256,
+            // A client in as many rooms as it may be gets one frame for each at a time.
+            queue_frames: 1_024,
             queue_size: ByteSize::kib(256),
         }
     }

@@ -121,7 +121,14 @@ impl Outbox {
             return false;
         }
         if !state.queue.is_empty() {
-            return state.enqueue(frame, &self.limits);
+            let queued = state.enqueue(frame, &self.limits);
+            let over = state.is_full(&self.limits) && !queued;
+            drop(state);
+            if over {
+                // Replies are all that is left: answers to a client that asks and does not listen.
+                self.close(CloseReason::SlowConsumer);
+            }
+            return queued;
         }
         match self.wire.try_write(&[IoSlice::new(&frame.bytes)]) {
             Ok(written) if written == frame.bytes.len() => {
@@ -234,18 +241,17 @@ impl Outbox {
 impl State {
     /// Queues a frame behind others. Returns false if it was folded into a resync.
     fn enqueue(&mut self, frame: Frame, limits: &OutboxLimits) -> bool {
-        let full = self.queue.len() >= limits.frames || self.bytes >= limits.bytes;
-        if !full {
+        if !self.is_full(limits) {
             self.bytes += frame.bytes.len();
             self.queue.push_back(Waiting::Frame(frame));
             return true;
         }
         self.fold(frame);
-        // Replies are answers to a client that asks and does not listen.
-        if self.queue.len() >= limits.frames || self.bytes >= limits.bytes {
-            self.end = Some(CloseReason::SlowConsumer);
-        }
         false
+    }
+
+    fn is_full(&self, limits: &OutboxLimits) -> bool {
+        self.queue.len() >= limits.frames || self.bytes >= limits.bytes
     }
 
     /// Replaces everything that tells about rooms by one resync in the place of the first.

@@ -71,6 +71,8 @@ pub struct Hub {
     cursor: Option<CursorText>,
     /// Sessions that came before that.
     early: Vec<Command>,
+    /// Since when the database is lost, if it is.
+    lost_since: Option<Timestamp>,
     metrics: Metrics,
 }
 
@@ -82,6 +84,7 @@ impl Hub {
             registry: Registry::new(interest),
             cursor: None,
             early: Vec::new(),
+            lost_since: None,
             metrics,
         }
     }
@@ -97,16 +100,13 @@ impl Hub {
     ) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut was = DatabaseState::Connecting;
         loop {
             tokio::select! {
                 Some(command) = commands.recv() => self.obey(command),
                 Some(flush) = flushes.recv() => self.deliver(flush).await,
                 Ok(()) = status.changed() => {
                     let now = status.borrow_and_update().clone();
-                    if now.state != std::mem::replace(&mut was, now.state) {
-                        self.tell_database(&now);
-                    }
+                    self.tell_database(&now);
                 }
                 _ = ticks.tick() => self.tick(),
                 () = stop.cancelled() => break,
@@ -116,9 +116,12 @@ impl Hub {
             self.deliver(flush).await;
         }
         self.say_goodbye();
-        // Sessions still have to take their leave.
+        // Sessions still have to take their leave, and those that come too late are sent away.
         while let Some(command) = commands.recv().await {
-            self.obey(command);
+            match command {
+                Command::Join { outbox, .. } => outbox.close(CloseReason::Draining),
+                command => self.obey(command),
+            }
         }
     }
 
@@ -167,6 +170,12 @@ impl Hub {
             limits: self.settings.limits,
         };
         outbox.send(Frame::message(&welcome), Instant::now());
+        if let Some(since) = self.lost_since {
+            outbox.send(
+                Frame::message(&ServerMessage::Stale { since }),
+                Instant::now(),
+            );
+        }
     }
 
     fn answer(
@@ -295,12 +304,12 @@ impl Hub {
     }
 
     /// Tells everybody that the database was lost, or is back.
-    fn tell_database(&self, status: &DatabaseStatus) {
-        let message = match (status.state, self.cursor.clone()) {
-            (DatabaseState::Lost, _) => ServerMessage::Stale {
-                since: status.since,
-            },
-            (DatabaseState::Live, Some(cursor)) => ServerMessage::Fresh { cursor },
+    fn tell_database(&mut self, status: &DatabaseStatus) {
+        let lost = (status.state == DatabaseState::Lost).then_some(status.since);
+        let was_lost = std::mem::replace(&mut self.lost_since, lost);
+        let message = match (was_lost, lost, self.cursor.clone()) {
+            (None, Some(since), _) => ServerMessage::Stale { since },
+            (Some(_), None, Some(cursor)) => ServerMessage::Fresh { cursor },
             _ => return,
         };
         let (frame, now) = (Frame::message(&message), Instant::now());
@@ -328,7 +337,12 @@ impl Hub {
     }
 
     /// Sends everybody away, each with another time to come back.
-    fn say_goodbye(&self) {
+    fn say_goodbye(&mut self) {
+        for early in self.early.drain(..) {
+            if let Command::Join { outbox, .. } = early {
+                outbox.close(CloseReason::Draining);
+            }
+        }
         let now = Instant::now();
         let spread = self.settings.drain.max(TICK).as_millis() as u64;
         for outbox in self.registry.sessions() {
