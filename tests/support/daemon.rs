@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use pgbell::{app::App, capture::Secret, config::Config};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -32,6 +33,9 @@ impl Daemon {
     }
 
     pub(crate) fn unready(url: &str, set: impl FnOnce(&mut Config)) -> Self {
+        // Daemons and clients of all tests are in this one process, and many systems give it 1024 files.
+        let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+        setrlimit(Resource::RLIMIT_NOFILE, most, most).expect("raised");
         let mut config = Config::default();
         config.database.url = Secret(url.to_owned());
         config.gateway.listen = ([127, 0, 0, 1], 0).into();
