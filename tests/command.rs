@@ -4,7 +4,6 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    time::Duration,
 };
 
 use crate::support::soon;
@@ -178,7 +177,7 @@ async fn a_killed_demo_leaves_nothing_behind_either() {
     demo.process.wait().expect("an end");
     let gone = async {
         while demo.directory.exists() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::task::yield_now().await;
         }
     };
     soon("the directory to vanish", gone).await;

@@ -245,9 +245,15 @@ async fn a_busy_table_makes_apply_try_again_and_then_give_up() {
     let url = server.url();
     let files = every_trigger_file();
     let apply = triggers::apply(&url, &files);
+    let watcher = server.connect(&server.url()).await;
     let release_later = async {
-        // Longer than one wait for the lock.
-        tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+        let mut attempts = std::collections::BTreeSet::new();
+        while attempts.len() < 2 {
+            let waiting =
+                "select xact_start::text from pg_stat_activity where wait_event_type = 'Lock'";
+            let waiting = watcher.query(waiting, &[]).await.expect("an answer");
+            attempts.extend(waiting.iter().map(|row| row.get::<_, String>(0)));
+        }
         writing.rollback().await.expect("released");
     };
     let (applied, ()) = tokio::join!(apply, release_later);
