@@ -7,7 +7,10 @@
 use std::{
     collections::VecDeque,
     future::poll_fn,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::{sync::Notify, task::JoinHandle};
@@ -37,7 +40,7 @@ pub(super) struct Heard {
 #[derive(Debug, Default)]
 pub(super) struct Bell {
     heard: Mutex<Heard>,
-    beat: Mutex<u64>,
+    beat: AtomicU64,
     woken: Notify,
     beaten: Notify,
 }
@@ -50,7 +53,7 @@ impl Bell {
 
     /// Takes what was heard.
     pub(super) fn take(&self) -> Heard {
-        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut heard = self.heard();
         let ended = heard.ended;
         let taken = std::mem::take(&mut *heard);
         heard.ended = ended;
@@ -59,7 +62,7 @@ impl Bell {
 
     /// Waits until heartbeat `number` was heard.
     pub(super) async fn beat(&self, number: u64) {
-        while *self.beat.lock().unwrap_or_else(PoisonError::into_inner) < number {
+        while self.beat.load(Ordering::Acquire) < number {
             self.beaten.notified().await;
         }
     }
@@ -67,12 +70,12 @@ impl Bell {
     fn hear(&self, payload: &str, beat: &str) {
         if let Some(number) = payload.strip_prefix(beat) {
             if let Ok(number) = number.parse() {
-                *self.beat.lock().unwrap_or_else(PoisonError::into_inner) = number;
+                self.beat.store(number, Ordering::Release);
                 self.beaten.notify_one();
             }
             return;
         }
-        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut heard = self.heard();
         match payload {
             "" => heard.rings += 1,
             "muted" => heard.muted = true,
@@ -87,11 +90,12 @@ impl Bell {
     }
 
     fn end(&self) {
-        self.heard
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .ended = true;
+        self.heard().ended = true;
         self.woken.notify_one();
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     change::Change,
-    cursor::{Epoch, Snapshot},
+    cursor::{Cursor, Snapshot},
     interest::Interest,
     telemetry::Metrics,
 };
@@ -102,16 +102,17 @@ impl LogReader {
         })
     }
 
-    /// Which history this is, and where it stands.
-    pub(super) async fn position(&self) -> Result<(Epoch, Snapshot), Error> {
-        let query = "select pgbell.epoch(), pg_current_snapshot()::text";
+    /// Where the log stands, and its horizon.
+    pub(super) async fn position(&self) -> Result<(Cursor, u64), Error> {
+        let query =
+            "select pgbell.epoch(), pg_current_snapshot()::text, horizon from pgbell.install";
         let row = self.session.client.query_one(query, &[]).await;
         let row = row.map_err(Error::query("read the position"))?;
-        let snapshot = row
-            .get::<_, &str>(1)
-            .parse()
-            .map_err(|_| Error::NoPosition)?;
-        Ok((row.get::<_, &str>(0).into(), snapshot))
+        let epoch = row.get::<_, &str>(0).into();
+        let snapshot = row.get::<_, &str>(1).parse();
+        let snapshot = snapshot.map_err(|_| Error::NoPosition)?;
+        let horizon = row.get::<_, Xid8>(2).0;
+        Ok((Cursor { epoch, snapshot }, horizon))
     }
 
     /// What became visible since `previous`.

@@ -70,8 +70,7 @@ impl Session<'_> {
     /// Finds out whether the position of an earlier session can be continued, and tells the gap if
     /// not. Returns false if nobody takes what is captured.
     async fn resume(&mut self, position: &mut Option<Cursor>) -> Result<bool, Error> {
-        let (epoch, snapshot) = self.log.position().await?;
-        let here = Cursor { epoch, snapshot };
+        let (here, horizon) = self.log.position().await?;
         let Some(previous) = position.as_ref() else {
             *position = Some(here.clone());
             let first = Captured::Batch {
@@ -80,8 +79,7 @@ impl Session<'_> {
             };
             return Ok(self.hand_on(first).await);
         };
-        let read = self.log.read(&here.snapshot).await?;
-        let judged = epoch::judge(previous, &here.epoch, &here.snapshot, read.horizon);
+        let judged = epoch::judge(previous, &here.epoch, &here.snapshot, horizon);
         let lost = match (judged, self.capture.database.transport) {
             (Err(reason), _) => reason,
             // What travelled inside notifications is stored nowhere.

@@ -118,18 +118,12 @@ impl Session {
 
     /// Waits for something to do, and does it.
     async fn turn(&mut self) -> ControlFlow<CloseReason> {
-        let blocked = match self.socket.outbox.drain(Instant::now()) {
-            Ok(progress) => progress == Progress::Blocked,
-            Err(_) => return ControlFlow::Break(CloseReason::Normal),
+        let Ok(interest) = self.drain() else {
+            return ControlFlow::Break(CloseReason::Normal);
         };
         if let Some(reason) = self.socket.outbox.ending() {
             return ControlFlow::Break(reason);
         }
-        let interest = if blocked {
-            Interest::READABLE | Interest::WRITABLE
-        } else {
-            Interest::READABLE
-        };
         tokio::select! {
             ready = self.socket.stream.ready(interest) => match ready {
                 Ok(ready) if ready.is_readable() => self.read().await,
@@ -138,6 +132,14 @@ impl Session {
             },
             () = self.socket.outbox.woken() => ControlFlow::Continue(()),
         }
+    }
+
+    /// Writes what waits, and tells what of the socket to wait for next.
+    fn drain(&self) -> io::Result<Interest> {
+        Ok(match self.socket.outbox.drain(Instant::now())? {
+            Progress::Drained => Interest::READABLE,
+            Progress::Blocked => Interest::READABLE | Interest::WRITABLE,
+        })
     }
 
     /// Takes in everything the socket holds.
@@ -273,18 +275,12 @@ impl Session {
     /// Drains the outbox and waits for the client to close its side.
     async fn farewell(&mut self) {
         loop {
-            let blocked = match self.socket.outbox.drain(Instant::now()) {
-                Ok(progress) => progress == Progress::Blocked,
-                Err(_) => return,
+            let Ok(interest) = self.drain() else {
+                return;
             };
-            if self.closed_by_peer && !blocked {
+            if self.closed_by_peer && !interest.is_writable() {
                 return;
             }
-            let interest = if blocked {
-                Interest::READABLE | Interest::WRITABLE
-            } else {
-                Interest::READABLE
-            };
             if self.socket.stream.ready(interest).await.is_err() {
                 return;
             }

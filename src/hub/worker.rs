@@ -36,19 +36,6 @@ const TURN: usize = 256;
 /// Time between looks at who wants a sign of life.
 const TICK: Duration = Duration::from_secs(1);
 
-/// How a room stands for a client that asks what it missed.
-fn stand(room: String, joined: &HashSet<&str>) -> RoomStatus {
-    if joined.contains(room.as_str()) {
-        RoomStatus::joined(room, Standing::Resync)
-    } else {
-        RoomStatus::denied(
-            room,
-            ErrorCode::BadRoom,
-            "not a room of this connection: subscribe to it",
-        )
-    }
-}
-
 /// What the hub tells clients about itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
@@ -360,5 +347,18 @@ impl Hub {
         let (_, rooms, subscribers) = self.registry.size();
         self.metrics.rooms.set(rooms as i64);
         self.metrics.subscribers.set(subscribers as i64);
+    }
+}
+
+/// How a room stands for a client that asks what it missed.
+fn stand(room: String, joined: &HashSet<&str>) -> RoomStatus {
+    if joined.contains(room.as_str()) {
+        RoomStatus::joined(room, Standing::Resync)
+    } else {
+        RoomStatus::denied(
+            room,
+            ErrorCode::BadRoom,
+            "not a room of this connection: subscribe to it",
+        )
     }
 }
