@@ -51,19 +51,8 @@ begin
 end
 $$;
 
--- What stock that changed means, and who hears it. These two have no search_path of their own, so that they melt into
--- the statements that use them; their functions have pinned one.
-create or replace function pgbell.stock_events(before int, after int)
-returns text[]
-language sql
-stable
-as $$
-    select case when before > 0 and after <= 0 then '{product:stock_changed,stock:out}'::text[]
-                when before <= 0 and after > 0 then '{product:stock_changed,stock:restocked}'
-                else '{product:stock_changed}'
-            end
-$$;
-
+-- Who hears of stock that changed. It has no search_path of its own, so that it melts into the statements that use it;
+-- their function has pinned one.
 create or replace function pgbell.stock_rooms(product_id bigint, variant_id bigint, seller_id bigint, store_id bigint)
 returns text[]
 language sql
@@ -132,7 +121,10 @@ begin
     select case variant when 0 then 'product' else 'variant' end,
            case variant when 0 then product_id else variant end,
            case when o.available is null then 'insert' when n.available is null then 'delete' else 'update' end,
-           pgbell.stock_events(o.available, n.available),
+           case when o.available > 0 and n.available <= 0 then '{product:stock_changed,stock:out}'::text[]
+                when o.available <= 0 and n.available > 0 then '{product:stock_changed,stock:restocked}'
+                else '{product:stock_changed}'
+            end,
            pgbell.stock_rooms(product_id, nullif(variant, 0), seller_id, store_id),
            case when o.available is not null then jsonb_build_object('available', o.available) end,
            case when n.available is not null then jsonb_build_object('available', n.available) end
@@ -225,21 +217,19 @@ begin
 end
 $$;
 
-comment on function pgbell.stock_events(int, int) is 'What a change of what is available means.';
 comment on function pgbell.stock_rooms(bigint, bigint, bigint, bigint) is 'Who hears of stock that changed.';
 comment on function pgbell.inventory_inserted() is 'Logs stock that came.';
 comment on function pgbell.inventory_updated() is 'Logs stock that changed.';
 comment on function pgbell.inventory_deleted() is 'Logs stock that went.';
 comment on function pgbell.inventory_truncated() is 'Logs that all stock went.';
 
-alter function pgbell.stock_events(int, int) owner to pgbell_owner;
 alter function pgbell.stock_rooms(bigint, bigint, bigint, bigint) owner to pgbell_owner;
 alter function pgbell.inventory_inserted() owner to pgbell_owner;
 alter function pgbell.inventory_updated() owner to pgbell_owner;
 alter function pgbell.inventory_deleted() owner to pgbell_owner;
 alter function pgbell.inventory_truncated() owner to pgbell_owner;
 
-revoke all on function pgbell.stock_events(int, int), pgbell.stock_rooms(bigint, bigint, bigint, bigint) from public;
+revoke all on function pgbell.stock_rooms(bigint, bigint, bigint, bigint) from public;
 revoke all on function pgbell.inventory_inserted(), pgbell.inventory_updated(),
                        pgbell.inventory_deleted(), pgbell.inventory_truncated() from public;
 
