@@ -95,6 +95,20 @@ impl Folded {
         }
     }
 
+    /// Adds what was folded from later changes of the same entity.
+    pub fn append(&mut self, later: &Self) {
+        self.count += later.count;
+        self.op = self.op.then(later.op);
+        self.row = later.row.clone();
+        self.events = union(&self.events, &later.events);
+        self.at = self.at.min(later.at);
+        merge(&mut self.old, later.old.as_ref(), Keep::Earliest);
+        merge(&mut self.new, later.new.as_ref(), Keep::Latest);
+        if self.origin != later.origin {
+            self.origin = None;
+        }
+    }
+
     /// Adds a later change of the same entity.
     pub fn absorb(&mut self, next: &Change) {
         if self.row.continues_with(next) {
@@ -242,6 +256,26 @@ mod tests {
         let low = change(1, Op::Update, "stock:low", "", "");
         assert_eq!(fold(&[out.clone(), low.clone()])["count"], 1);
         assert_eq!(fold(&[out.clone(), low.clone(), out, low])["count"], 2);
+    }
+
+    #[test]
+    fn folds_appended_tell_what_one_fold_of_all_changes_tells() {
+        let changes = [
+            change(1, Op::Insert, "a:b", "", r#"{"x":1}"#),
+            change(2, Op::Update, "a:c", r#"{"x":1}"#, r#"{"x":2}"#),
+            change(3, Op::Delete, "a:d", r#"{"x":2,"y":3}"#, ""),
+        ];
+        for middle in 1..changes.len() {
+            let (first, last) = changes.split_at(middle);
+            let folded = |part: &[Change]| {
+                let mut folded = Folded::new(&part[0]);
+                part[1..].iter().for_each(|next| folded.absorb(next));
+                folded
+            };
+            let mut appended = folded(first);
+            appended.append(&folded(last));
+            assert_eq!(serde_json::to_value(&appended).unwrap(), fold(&changes));
+        }
     }
 
     #[test]

@@ -49,7 +49,7 @@
 //! | 3 | [`protocol`] | the wire, and JSON |
 //! | 2 | [`invalidation`] | how changes fold |
 //! | 1 | [`change`], [`interest`] | a row of the log, as read; which rooms somebody is in |
-//! | 0 | [`cursor`], [`room`], [`status`], [`telemetry`], [`backoff`] | values, counters |
+//! | 0 | [`cursor`], [`room`], [`status`], [`telemetry`], [`backoff`], [`sabotage`] | values, counters |
 //!
 //! # Invariants
 //!
@@ -89,5 +89,6 @@ pub mod interest;
 pub mod invalidation;
 pub mod protocol;
 pub mod room;
+pub mod sabotage;
 pub mod status;
 pub mod telemetry;

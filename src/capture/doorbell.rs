@@ -12,7 +12,7 @@
 use std::time::{Duration, Instant};
 
 use super::{DatabaseConfig, Transport};
-use crate::status::DoorbellState;
+use crate::{sabotage::Step, status::DoorbellState};
 
 /// How long rings are counted before the bell is muted for them.
 const LOUD_FOR: Duration = Duration::from_millis(100);
@@ -99,7 +99,9 @@ impl Doorbell {
         }
         match self.state {
             State::Armed | State::Arming(_) if seen.muted => self.heard_muted(),
-            State::Arming(floor) if seen.xmin > floor => self.state = State::Armed,
+            State::Arming(floor) if seen.xmin > floor || Step::DrainWait.is_left_out() => {
+                self.state = State::Armed;
+            }
             _ => {}
         }
         if self.state == State::Muted {

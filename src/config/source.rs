@@ -14,7 +14,13 @@ use super::{Config, DEFAULT_FILE, Error, keys};
 const PREFIX: &str = "PGBELL_";
 
 /// Variables that are read elsewhere, not settings.
-const NOT_SETTINGS: [&str; 3] = ["PGBELL_LOG", "PGBELL_LOG_FORMAT", "PGBELL_PG_BIN"];
+const NOT_SETTINGS: &[&str] = &[
+    "PGBELL_LOG",
+    "PGBELL_LOG_FORMAT",
+    "PGBELL_PG_BIN",
+    #[cfg(feature = "sabotage")]
+    "PGBELL_SABOTAGE",
+];
 
 /// Kubernetes puts these into every container of a namespace with a service named `pgbell`.
 const SERVICE_LINKS: [&str; 2] = ["PGBELL_SERVICE_", "PGBELL_PORT"];
