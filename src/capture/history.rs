@@ -27,9 +27,9 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// The first row says how far back the others reach: not past the newest rows of the log, and not into
-/// the whole of a long transaction, so that nobody who was away for an hour makes the database read an
-/// hour. Then come changes of the rooms asked for: those of transactions that were still running at
+/// The first row says how far back the others reach: to the newest rows of the log, and to the whole of
+/// no large transaction, so that nobody who was away for an hour makes the database read an hour. Then
+/// come changes of the rooms asked for: those of transactions that were still running at
 /// some position and may be far back, and those from the lowest `xmax` of all positions on.
 ///
 /// Planned for each question, because only constants let Postgres look rooms up in a hash table.
@@ -40,21 +40,23 @@ const READ: &str = "
                   exists (select from pgbell.change
                            where xid = any ($1::text[]::xid8[]) and xid < $2::text::xid8
                           offset $4) as late_cut_off)
-    select horizon, lowest, late_cut_off, null::xid8, null::timestamptz, null, null, null,
+    select horizon, lowest, late_cut_off,
+           exists (select from pgbell.change where xid >= lowest offset 2 * $4), null::xid8, null::timestamptz, null, null, null,
            null::text[], null::text[], null::jsonb, null::jsonb, null
       from pgbell.install, bounds
     union all
-    select null, null, null, xid, at, entity, id, op, events, rooms, old, new, origin
+    select null, null, null, null, xid, at, entity, id, op, events, rooms, old, new, origin
       from (select * from pgbell.change
              where xid = any ($1::text[]::xid8[]) and xid < $2::text::xid8
              limit $4) as late
      where exists (select from unnest(rooms) as room where room = any ($3) or room like '%*')
     union all
-   (select null, null, null, xid, at, entity, id, op, events, rooms, old, new, origin
-      from pgbell.change
-     where xid >= (select lowest from bounds) and
-           exists (select from unnest(rooms) as room where room = any ($3) or room like '%*')
-     order by xid)";
+    select null, null, null, null, xid, at, entity, id, op, events, rooms, old, new, origin
+      from (select * from pgbell.change
+             where xid >= (select lowest from bounds)
+             order by xid
+             limit 2 * $4) as recent
+     where exists (select from unnest(rooms) as room where room = any ($3) or room like '%*')";
 
 const TYPES: [Type; 4] = [Type::TEXT_ARRAY, Type::TEXT, Type::TEXT_ARRAY, Type::INT8];
 
@@ -65,7 +67,7 @@ const SETTINGS: &str = "
     set default_transaction_read_only = on";
 
 /// Columns that tell how far the read reaches; those of a change follow.
-const COLUMNS: usize = 3;
+const COLUMNS: usize = 4;
 
 /// Answers questions until nobody asks any more.
 pub(super) async fn serve(
@@ -206,6 +208,8 @@ struct Found {
     lowest: u64,
     /// Whether some of the earlier ones were not read.
     late_cut_off: bool,
+    /// Whether one transaction alone was more than is read.
+    cut_off: bool,
 }
 
 impl Found {
@@ -219,6 +223,7 @@ impl Found {
             self.horizon = horizon;
             self.lowest = row.try_get::<_, Xid8>(1)?.0;
             self.late_cut_off = row.try_get(2)?;
+            self.cut_off = row.try_get(3)?;
             return Ok(());
         }
         let change = LogRow::from_columns(row, COLUMNS).unwrap_or_else(|_| LogRow::unreadable());
@@ -235,7 +240,8 @@ impl Found {
         }
         let not_read = self.from..self.lowest;
         let running = &position.running;
-        if position.xmax < self.lowest
+        if self.cut_off
+            || position.xmax < self.lowest
             || running.iter().any(|xid| not_read.contains(xid))
             || (self.late_cut_off && !running.is_empty())
         {
