@@ -13,7 +13,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{memory::Missed, registry::SessionKey};
+use super::{
+    memory::{Missed, Place},
+    registry::SessionKey,
+};
 use crate::{
     change::{Change, ResyncReason},
     cursor::Cursor,
@@ -46,6 +49,10 @@ pub(super) struct Asked {
     pub(super) text: CursorText,
     /// Its position.
     pub(super) since: Cursor,
+    /// Rooms it was not in before, of which it is told nothing before the answer.
+    pub(super) deferred: Vec<Room>,
+    /// What was told by then.
+    pub(super) asked_at: Place,
 }
 
 /// Which reply a request wants.
