@@ -26,8 +26,9 @@ use crate::{
     room::{Room, Target},
 };
 
-/// Most rooms that one question names; those who ask for more wait for the next.
-const MAX_ROOMS: usize = 20_000;
+/// Most rooms that one question names, which bounds how long its answer keeps the hub from telling
+/// news; those who ask for more wait for the next.
+const MAX_ROOMS: usize = 4_000;
 /// The database rests this many times as long as an answer took, so that clients that come back, or
 /// say that they do, cost it a fifth of one core at most.
 const REST: u32 = 4;
