@@ -7,7 +7,7 @@
 //! hide every loss a second later.
 //!
 //! Nothing bounds how often anybody does something: xids are renumbered in their order, and a writer whose change was
-//! read begins again. So the states are finite, and all of them are visited: 266,600 of [`Protocol::crowd`] and 621,468
+//! read begins again. So the states are finite, and all of them are visited: 266,600 of [`Protocol::crowd`] and 312,590
 //! of [`Protocol::pair`]. What is bounded is how many take part at a time. An [outsider](Protocol::outsider) mutes and
 //! arms whenever it likes, as any number of other daemons might.
 

@@ -55,7 +55,7 @@ pub(super) enum Heard {
 }
 
 /// Where a daemon is in `Session::follow`.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(super) enum Phase {
     Down,
     /// Reads next.
@@ -89,6 +89,16 @@ impl Daemon {
             listens: false,
             heard: Heard::Nothing,
         }
+    }
+
+    /// A number of its own for everything that it can be.
+    fn rank(&self) -> (Phase, u64, bool, Heard) {
+        let state = match self.state {
+            State::Armed => 0,
+            State::Muted => 1,
+            State::Arming(floor) => 2 + floor,
+        };
+        (self.phase, state, self.listens, self.heard)
     }
 
     /// Whether only a notification that is yet to be sent could make it read.
@@ -204,7 +214,7 @@ impl World {
         self.daemons.iter().all(Daemon::sleeps) && self.writers.iter().any(running)
     }
 
-    /// Renumbers xids in their order, and puts writers in order: nobody can tell.
+    /// Renumbers xids in their order, and puts writers and daemons in order: nobody can tell.
     pub(super) fn tidy(mut self) -> Self {
         let mut seen = Vec::new();
         self.each_xid(|xid| {
@@ -219,8 +229,23 @@ impl World {
                 .map_or(xid, |rank| rank as u8)
         });
         self.next_xid = seen.len() as u8;
+        self.sort_daemons();
         self.writers.sort_unstable();
         self
+    }
+
+    fn sort_daemons(&mut self) {
+        let mut order: Vec<_> = (0..self.daemons.len()).collect();
+        order.sort_by_key(|number| self.daemons[*number].rank());
+        self.daemons = order.iter().map(|number| self.daemons[*number]).collect();
+        for writer in &mut self.writers {
+            if let Writer::Committed { unread } = writer {
+                let places = order.iter().enumerate();
+                *unread = places.fold(0, |bits, (place, number)| {
+                    bits | (*unread >> number & 1) << place
+                });
+            }
+        }
     }
 
     fn each_xid(&mut self, mut change: impl FnMut(u8) -> u8) {
