@@ -30,6 +30,7 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 declare
     current pgbell.rotation;
@@ -94,6 +95,7 @@ begin
             continue;
         end;
 
+        -- Two looks into the index, whatever the size.
         execute format(
             'select exists (select from %1$s where xid >= pg_snapshot_xmax($1))
                  or exists (select from %1$s where xid = any (array(select pg_snapshot_xip($1))))', leaf)
