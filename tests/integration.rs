@@ -6,6 +6,7 @@ mod command;
 mod floors;
 mod gateway;
 mod install;
+mod resume;
 mod rotation;
 mod support;
 mod transports;
