@@ -3,18 +3,24 @@
 
 use std::{
     collections::BTreeSet,
+    net::SocketAddr,
     ops::Range,
+    process::Stdio,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::Duration,
 };
 
 use fastrand::Rng;
 use futures_util::future::join_all;
-use tokio::time::sleep;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    time::sleep,
+};
 
 use crate::support::{
     client::{Client, ids_in},
-    daemon::Daemon,
+    daemon::{Daemon, get},
     database::Database,
     soon,
 };
@@ -29,19 +35,16 @@ async fn every_kind_of_writer_is_heard_while_the_bell_arms_and_mutes() {
     let mut watchers = [Watcher::on(&database).await, Watcher::on(&database).await];
     let writers = Writers::default();
     for _ in 0..ROUNDS {
-        let flapping = flap(&database, rng.fork());
-        let holding = hold_an_xid(&database, rng.fork());
+        let (flapping, holding) = (rng.fork(), rng.fork());
         let writing = (0..WRITERS).map(|_| writers.write(&database, rng.fork()));
         let ending = async {
+            tokio::join!(flap(&database, flapping), hold_an_xid(&database, holding));
             for watcher in &watchers {
-                watcher.doorbell_becomes("muted").await;
-            }
-            for watcher in &watchers {
-                watcher.doorbell_becomes("armed").await;
+                becomes(watcher.daemon.addr, "armed").await;
             }
             writers.over.store(true, Ordering::Relaxed);
         };
-        let (told, ..) = tokio::join!(join_all(writing), flapping, holding, ending);
+        let (told, ()) = tokio::join!(join_all(writing), ending);
         writers.over.store(false, Ordering::Relaxed);
         for watcher in &mut watchers {
             let rung = told.iter().flat_map(|told| &told.rung);
@@ -72,6 +75,13 @@ fn millis(rng: &mut Rng, range: Range<u64>) -> Duration {
     Duration::from_millis(rng.u64(range))
 }
 
+/// Waits until the daemon at this address says so of the doorbell.
+async fn becomes(addr: SocketAddr, state: &str) {
+    let wanted = format!(r#""doorbell":"{state}""#);
+    let becoming = async { while !get(addr, "/health").await.1.contains(&wanted) {} };
+    soon(&format!("the doorbell to be {state}"), becoming).await;
+}
+
 /// A daemon with a client that must be told everything.
 struct Watcher {
     daemon: Daemon,
@@ -100,12 +110,6 @@ impl Watcher {
             committed: BTreeSet::new(),
             unrung: BTreeSet::new(),
         }
-    }
-
-    async fn doorbell_becomes(&self, state: &str) {
-        let becomes =
-            async { while self.daemon.health().await["database"]["doorbell"] != state {} };
-        soon(&format!("the doorbell to be {state}"), becomes).await;
     }
 
     /// Waits until the client has been told of all of these.
@@ -259,4 +263,117 @@ async fn hold_an_xid(database: &Database, mut rng: Rng) {
     session.run("begin; select pg_current_xact_id()").await;
     sleep(millis(&mut rng, 0..2000)).await;
     session.run("commit").await;
+}
+
+/// A writer finds the bell muted and does not ring; the daemon arms it; then the writer commits.
+#[tokio::test]
+async fn a_writer_that_found_the_bell_muted_is_waited_for() {
+    let database = Database::with_shop().await;
+    let program = Program::start(&database, "").await;
+    let mut client = program.client().await;
+    let slow = database.session().await;
+    program.mutes_and(&slow, &["arming"]).await;
+    slow.run("commit").await;
+    client.next_of("invalidate").await;
+    becomes(program.addr, "armed").await;
+}
+
+/// The same, and the daemon sleeps too early. So this kind of test notices.
+#[cfg(feature = "sabotage")]
+#[tokio::test]
+async fn a_daemon_that_waits_for_no_writer_misses_one() {
+    let database = Database::with_shop().await;
+    let program = Program::start(&database, "drain_wait").await;
+    let mut client = program.client().await;
+    let slow = database.session().await;
+    program.mutes_and(&slow, &["muted", "armed"]).await;
+    program.sleeps().await;
+    slow.run("commit").await;
+    let telling = client.next_of("invalidate");
+    let told = tokio::time::timeout(Duration::from_secs(2), telling).await;
+    assert!(told.is_err(), "told of what did not ring: {told:?}");
+    database.run("notify pgbell").await;
+    client.next_of("invalidate").await;
+}
+
+/// The daemon in a process of its own, because what it leaves out is read from the environment once.
+struct Program {
+    addr: SocketAddr,
+    _child: Child,
+}
+
+impl Program {
+    async fn start(database: &Database, left_out: &str) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_pgbell"))
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .env("DATABASE_URL", &database.url)
+            .env("PGBELL_DATABASE__SAFETY_INTERVAL", "10min")
+            .env("PGBELL_SABOTAGE", left_out)
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the daemon starts");
+        let mut log = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        let listening = async {
+            loop {
+                let line = log.next_line().await.expect("a log");
+                let line = line.expect("a daemon that goes on");
+                if let Some((_, after)) = line.split_once("listening on http://") {
+                    let addr = after.split(' ').next().unwrap_or_default();
+                    return addr.parse().expect("an address");
+                }
+            }
+        };
+        let addr = soon("the daemon to listen", listening).await;
+        // A pipe that nobody reads would stop the daemon.
+        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
+        let program = Self {
+            addr,
+            _child: child,
+        };
+        becomes(program.addr, "armed").await;
+        program
+    }
+
+    async fn client(&self) -> Client {
+        let mut client = Client::connect(self.addr).await;
+        client.subscribe(&["admin:orders"]).await;
+        client
+    }
+
+    /// Mutes the bell, lets a transaction find it so, and waits for what the daemon makes of it.
+    async fn mutes_and(&self, slow: &Database, states: &[&str]) {
+        slow.run("select pgbell.mute()").await;
+        let columns = "id, order_number, user_id, seller_id, store_id";
+        slow.run(&format!(
+            "begin; insert into orders ({columns}) values (1, '1', 1, 11, 1)"
+        ))
+        .await;
+        for state in states {
+            becomes(self.addr, state).await;
+        }
+    }
+
+    /// Waits until the daemon reads no more, which it does for a while after the last change.
+    #[cfg(feature = "sabotage")]
+    async fn sleeps(&self) {
+        let reads = async || {
+            let (_, metrics) = get(self.addr, "/metrics").await;
+            let line = metrics
+                .lines()
+                .find(|line| line.starts_with("pgbell_log_reads_total"));
+            line.expect("a metric").to_owned()
+        };
+        let sleeping = async {
+            let mut before = reads().await;
+            loop {
+                sleep(Duration::from_millis(300)).await;
+                let now = reads().await;
+                if now == std::mem::replace(&mut before, now.clone()) {
+                    return;
+                }
+            }
+        };
+        soon("the daemon to sleep", sleeping).await;
+    }
 }
