@@ -348,3 +348,51 @@ async fn many_clients_that_come_back_at_once_share_a_few_looks_at_the_log() {
         "{reads} looks at the log for {CLIENTS} clients"
     );
 }
+
+/// A commit that does not wait for the disk can be taken back by a crash, and its transaction id is
+/// then given to another one.
+#[tokio::test]
+async fn no_cursor_claims_what_a_crash_can_take_back() {
+    let options = Options {
+        settings: vec![("wal_writer_delay".into(), "10s".into())],
+        ..Options::default()
+    };
+    let mut server = ThrowawayPostgres::start(options).await.expect("a server");
+    let url = server.url("postgres");
+    pgbell::install::install(&url).await.expect("installed");
+    let daemon = Daemon::unready(&url, |_| {});
+    daemon.ready().await;
+    let mut client = daemon.client_in(&["room"]).await;
+    let change = |id: &str| {
+        format!(
+            "insert into pgbell.change (entity, id, op, events, rooms)
+             values ('x', '{id}', 'update', '{{x:y}}', '{{room}}') returning xid"
+        )
+    };
+    let writer = Database::connect(&url).await;
+    writer.run("set synchronous_commit = off").await;
+    let lost = writer.xid(&change("lost")).await;
+    assert_eq!(
+        client.next_of("invalidate").await["changes"][0]["id"],
+        "lost"
+    );
+    client.subscribe(&["room"]).await;
+    let since = client.cursor.clone();
+    drop(client);
+    server.crash().await.expect("crashed");
+    daemon.stop().await.expect("stopped");
+    server.resume().await.expect("recovered");
+
+    let writer = Database::connect(&url).await;
+    let mut kept = writer.xid(&change("kept")).await;
+    while kept < lost {
+        kept = writer.xid(&change("kept")).await;
+    }
+    assert_eq!(kept, lost, "the id of the transaction is used again");
+    let daemon = Daemon::unready(&url, |_| {});
+    daemon.ready().await;
+    let mut client = daemon.client().await;
+    assert_ne!(standing(&client.resume(&["room"], &since).await), ["live"]);
+    daemon.stop().await.expect("stopped");
+    server.stop().await.expect("stopped");
+}

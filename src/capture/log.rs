@@ -13,7 +13,7 @@ use tracing::warn;
 
 use super::{
     Capture, Error, connect,
-    position::Lsn,
+    position::{Incarnation, Lsn},
     row::{LogRow, Xid8},
 };
 use crate::{
@@ -70,12 +70,15 @@ pub(super) struct Stand {
     pub(super) horizon: u64,
     /// The end of the WAL, a moment after the position.
     pub(super) written: Lsn,
+    /// Another one after each crash of the server.
+    pub(super) incarnation: Incarnation,
 }
 
 /// Asks where the log stands.
 pub(super) async fn stand(client: &Client) -> Result<Stand, Error> {
+    // Recovery from a crash discards the server's statistics, an orderly restart keeps them.
     let query = "select pgbell.epoch(), pg_current_snapshot()::text, horizon,
-                        pg_current_wal_insert_lsn()
+                        pg_current_wal_insert_lsn(), (select stats_reset::text from pg_stat_bgwriter)
                    from pgbell.install";
     let row = client.query_one(query, &[]).await;
     let row = row.map_err(Error::query("read the position"))?;
@@ -87,6 +90,7 @@ pub(super) async fn stand(client: &Client) -> Result<Stand, Error> {
         },
         horizon: row.get::<_, Xid8>(2).0,
         written: row.get::<_, PgLsn>(3).into(),
+        incarnation: row.get(4),
     })
 }
 

@@ -3,7 +3,7 @@
 //! A crash can take back commits that did not wait for the disk (`synchronous_commit = off`), and the
 //! ids of their transactions are then given to others. A cursor that claimed to have seen the first
 //! would miss the second. So a position is handed out once the WAL was flushed past the moment it was
-//! read at, and a lost connection is followed by reading from there.
+//! read at, and a crash is followed by reading from there.
 //! See <https://www.postgresql.org/docs/current/wal-async-commit.html>.
 
 use std::collections::VecDeque;
@@ -16,6 +16,9 @@ const MAX_UNFLUSHED: usize = 256;
 /// A place in the WAL.
 pub(super) type Lsn = u64;
 
+/// Tells a server that has crashed from the one it was before.
+pub(super) type Incarnation = Option<String>;
+
 /// Where the log was read up to.
 #[derive(Clone, Debug)]
 pub(super) struct Position {
@@ -24,16 +27,18 @@ pub(super) struct Position {
     durable: Snapshot,
     /// Reads after `durable`, each with the end of the WAL at its time.
     unflushed: VecDeque<(Lsn, Snapshot)>,
+    incarnation: Incarnation,
 }
 
 impl Position {
     /// Nothing before `here`, which is on disk, matters.
-    pub(super) fn start(here: Cursor) -> Self {
+    pub(super) fn start(here: Cursor, incarnation: Incarnation) -> Self {
         Self {
             epoch: here.epoch,
             read: here.snapshot.clone(),
             durable: here.snapshot,
             unflushed: VecDeque::new(),
+            incarnation,
         }
     }
 
@@ -75,10 +80,18 @@ impl Position {
         !self.unflushed.is_empty()
     }
 
-    /// Goes back to what a crash cannot have taken.
-    pub(super) fn rewind(&mut self) {
-        self.read = self.durable.clone();
-        self.unflushed.clear();
+    /// Goes on with the server as it is now: from what a crash cannot have taken back, if there was one.
+    pub(super) fn reconnect(&mut self, incarnation: Incarnation) {
+        if self.incarnation != incarnation {
+            self.incarnation = incarnation;
+            self.read = self.durable.clone();
+            self.unflushed.clear();
+        }
+    }
+
+    /// Leaves everything before `here`, which is on disk, behind.
+    pub(super) fn skip_to(&mut self, here: Cursor) {
+        *self = Self::start(here, self.incarnation.take());
     }
 }
 
@@ -90,13 +103,15 @@ mod tests {
         format!("{xmax}:{xmax}:").parse().unwrap()
     }
 
-    #[test]
-    fn only_what_is_on_disk_is_handed_out_and_gone_back_to() {
+    fn start() -> Position {
         let epoch = "aa".into();
-        let mut position = Position::start(Cursor {
-            epoch,
-            snapshot: snapshot(10),
-        });
+        let snapshot = snapshot(10);
+        Position::start(Cursor { epoch, snapshot }, Some("monday".into()))
+    }
+
+    #[test]
+    fn only_what_is_on_disk_is_handed_out_and_gone_back_to_after_a_crash() {
+        let mut position = start();
         position.advance(snapshot(11), 500, 400);
         position.advance(snapshot(12), 600, 400);
         assert_eq!(
@@ -110,17 +125,19 @@ mod tests {
             "read at 600, on disk to 600"
         );
         position.advance(snapshot(13), 800, 700);
-        position.rewind();
+        position.reconnect(Some("monday".into()));
+        assert_eq!(
+            position.read(),
+            &snapshot(13),
+            "a cut connection takes nothing back"
+        );
+        position.reconnect(Some("tuesday".into()));
         assert_eq!(position.read(), &snapshot(12));
     }
 
     #[test]
     fn a_disk_that_does_not_answer_costs_bounded_memory_and_loses_nothing() {
-        let epoch = "aa".into();
-        let mut position = Position::start(Cursor {
-            epoch,
-            snapshot: snapshot(10),
-        });
+        let mut position = start();
         for number in 11..2_000 {
             position.advance(snapshot(number), number, 0);
         }

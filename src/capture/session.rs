@@ -84,6 +84,7 @@ impl Session<'_> {
             here,
             horizon,
             written,
+            incarnation,
         } = self.log.stand().await?;
         let Some(previous) = position.as_mut().filter(|_| !Step::CatchUp.is_left_out()) else {
             self.log.flushed(written).await?;
@@ -92,11 +93,15 @@ impl Session<'_> {
                 cursor: here.clone(),
                 reached: reached(&here, interest),
             };
-            *position = Some(Position::start(here));
+            *position = Some(Position::start(here, incarnation));
             return Ok(self.hand_on(first).await);
         };
-        previous.rewind();
-        let judged = epoch::judge(&previous.durable(), &here.epoch, &here.snapshot, horizon);
+        previous.reconnect(incarnation);
+        let continued = Cursor {
+            epoch: previous.durable().epoch,
+            snapshot: previous.read().clone(),
+        };
+        let judged = epoch::judge(&continued, &here.epoch, &here.snapshot, horizon);
         let lost = match (judged, self.capture.database.transport) {
             (Err(reason), _) => reason,
             // What travelled inside notifications is stored nowhere.
@@ -233,7 +238,9 @@ impl Session<'_> {
             cursor: here.clone(),
         };
         let taken = self.hand_on(gap).await;
-        *position = Some(Position::start(here));
+        if let Some(position) = position {
+            position.skip_to(here);
+        }
         Ok(taken)
     }
 
