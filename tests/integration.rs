@@ -3,11 +3,16 @@
 mod capture;
 mod catalogue;
 mod command;
+mod database_faults;
+mod failover;
 mod floors;
 mod gateway;
 mod install;
+mod poolers;
 mod proxy;
 mod rotation;
+mod shortage;
+mod silence;
 mod support;
 mod transports;
 mod writers;

@@ -7,11 +7,15 @@
 use std::{pin::pin, time::Duration};
 
 use futures_util::TryStreamExt;
-use tokio_postgres::{Client, Row, Statement};
+use tokio_postgres::{
+    Row, Statement,
+    types::{ToSql, Type},
+};
 use tracing::warn;
 
 use super::{
-    Capture, Error, connect,
+    Capture, Error,
+    connect::Session,
     row::{LogRow, Xid8},
 };
 use crate::{
@@ -76,23 +80,25 @@ pub(super) struct Read {
 /// A connection that reads the log.
 #[derive(Debug)]
 pub(super) struct LogReader {
-    session: connect::Session,
-    read: Statement,
+    session: Session,
+    /// `None` where statements cannot be prepared.
+    read: Option<Statement>,
     limit: u32,
     interest: Interest,
     metrics: Metrics,
 }
 
 impl LogReader {
-    /// Connects, and refuses a database that cannot be read from.
-    pub(super) async fn connect(capture: &Capture) -> Result<Self, Error> {
-        let session = connect::session(&capture.database, SETTINGS).await?;
-        check(&session.client).await?;
-        let read = session
-            .client
-            .prepare(READ)
-            .await
-            .map_err(Error::query("prepare to read the log"))?;
+    /// Makes a session one that reads the log.
+    pub(super) async fn start(capture: &Capture, session: Session) -> Result<Self, Error> {
+        session.set(&capture.database, SETTINGS).await?;
+        let read = match session.is_shared {
+            true => None,
+            false => {
+                let read = session.client.prepare(READ);
+                Some(session.ask("prepare to read the log", read).await?)
+            }
+        };
         Ok(Self {
             session,
             read,
@@ -106,8 +112,7 @@ impl LogReader {
     pub(super) async fn position(&self) -> Result<(Cursor, u64), Error> {
         let query =
             "select pgbell.epoch(), pg_current_snapshot()::text, horizon from pgbell.install";
-        let row = self.session.client.query_one(query, &[]).await;
-        let row = row.map_err(Error::query("read the position"))?;
+        let row = self.session.row("read the position", query, &[]).await?;
         let epoch = row.get::<_, &str>(0).into();
         let snapshot = row.get::<_, &str>(1).parse();
         let snapshot = snapshot.map_err(|_| Error::NoPosition)?;
@@ -118,8 +123,8 @@ impl LogReader {
     /// What became visible since `previous`.
     pub(super) async fn read(&self, previous: &Snapshot) -> Result<Read, Error> {
         let (previous, limit) = (previous.to_string(), i64::from(self.limit) + 2);
-        let found = self.collect(&previous, limit).await;
-        let found = found.map_err(Error::query("read the log"))?;
+        let found = self.collect(&previous, limit);
+        let found = self.session.ask("read the log", found).await?;
         self.metrics.log_reads.inc();
         self.metrics.changes.inc_by(found.rows);
         let mut read = found.read.ok_or(Error::NoPosition)?;
@@ -130,8 +135,15 @@ impl LogReader {
     }
 
     async fn collect(&self, previous: &str, limit: i64) -> Result<Found, tokio_postgres::Error> {
-        let params: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&previous, &limit];
-        let stream = self.session.client.query_raw(&self.read, params).await?;
+        let client = &self.session.client;
+        let params: [&(dyn ToSql + Sync); 2] = [&previous, &limit];
+        let stream = match &self.read {
+            Some(read) => client.query_raw(read, params).await?,
+            None => {
+                let params = params.into_iter().zip([Type::TEXT, Type::INT8]);
+                client.query_typed_raw(READ, params).await?
+            }
+        };
         let mut stream = pin!(stream);
         let mut found = Found::default();
         while let Some(row) = stream.try_next().await? {
@@ -202,18 +214,4 @@ fn description(row: &Row) -> Result<Option<Read>, tokio_postgres::Error> {
         commits: 0,
         overflowed: false,
     }))
-}
-
-/// Refuses a standby, and a database without our schema.
-async fn check(client: &Client) -> Result<(), Error> {
-    let query = "select pg_is_in_recovery(), to_regclass('pgbell.change') is not null";
-    let row = client
-        .query_one(query, &[])
-        .await
-        .map_err(Error::query("look at the database"))?;
-    match (row.get(0), row.get(1)) {
-        (true, _) => Err(Error::Standby),
-        (false, false) => Err(Error::NotInstalled),
-        (false, true) => Ok(()),
-    }
 }

@@ -90,6 +90,34 @@ impl Daemon {
         (status, body.to_owned())
     }
 
+    /// Waits until `/readyz` says no and says why in these words; returns all that it says.
+    pub(crate) async fn complains(&self, words: &str) -> String {
+        let said = async {
+            loop {
+                match self.get("/readyz").await {
+                    (503, why) if why.contains(words) => return why,
+                    _ => tokio::task::yield_now().await,
+                }
+            }
+        };
+        soon(words, said).await
+    }
+
+    /// A number of `/metrics`; zero if it has never counted.
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
+        let (_, text) = self.get("/metrics").await;
+        let lines = text.lines().filter_map(|line| line.rsplit_once(' '));
+        let mut values = lines.filter(|(found, _)| *found == name);
+        let value = values.next().map_or("0", |(_, value)| value);
+        value.parse().expect("a number")
+    }
+
+    /// How often the database was lost for this reason.
+    pub(crate) async fn losses(&self, reason: &str) -> f64 {
+        let name = format!("pgbell_database_losses_total{{reason=\"{reason}\"}}");
+        self.metric(&name).await
+    }
+
     pub(crate) async fn health(&self) -> serde_json::Value {
         let (status, body) = self.get("/health").await;
         assert_eq!(status, 200);
