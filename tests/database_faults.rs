@@ -97,7 +97,7 @@ async fn a_restart_and_the_death_of_the_postmaster_lose_nothing() {
             "{problem}"
         );
         assert!(daemon.losses("connect").await >= 1.0);
-        assert_eq!(daemon.metric("pgbell_database_up").await, 0.0);
+        assert_eq!(daemon.number("pgbell_database_up").await, 0.0);
 
         server.postgres.resume().await.expect("resumed");
         client.next_of("fresh").await;
@@ -199,7 +199,7 @@ async fn a_refused_statement_of_upkeep_is_warned_of_and_disturbs_no_client() {
     soon("a warning", warned).await;
     assert_eq!(daemon.get("/readyz").await.0, 200);
     let refused = "pgbell_log_rotations_total{reason=\"refused\"}";
-    let often = async { while daemon.metric(refused).await < 5.0 {} };
+    let often = async { while daemon.number(refused).await < 5.0 {} };
     soon("more attempts", often).await;
     let told = client.messages_of(&database, &change("room")).await;
     assert_eq!(told.len(), 1, "{told:?}");

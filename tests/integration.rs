@@ -10,6 +10,7 @@ mod gateway;
 mod install;
 mod poolers;
 mod proxy;
+mod resume;
 mod rotation;
 mod shortage;
 mod silence;

@@ -109,7 +109,7 @@ async fn through_a_pooler_in_transaction_mode_the_log_can_be_polled() {
         let due = "insert into pgbell.schedule (due_at, entity, id, what, events, rooms)
                            values (now(), 'thing', '2', 'due', '{thing:due}', '{room}')";
         database.run(due).await;
-        let fired = async { while daemon.metric("pgbell_scheduled_changes_total").await < 1.0 {} };
+        let fired = async { while daemon.number("pgbell_scheduled_changes_total").await < 1.0 {} };
         soon("a scheduled change", fired).await;
         let messages = client.messages(&database).await;
         let told: u64 = changes_in(&messages, "room")

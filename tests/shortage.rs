@@ -154,7 +154,7 @@ async fn the_notification_queue_is_watched_and_warned_of_with_what_to_look_for()
         )),
         "{text}"
     );
-    assert!(daemon.metric(usage).await >= 0.1);
+    assert!(daemon.number(usage).await >= 0.1);
     fill_to(&database, 0.60).await;
     let muted = async { while daemon.health().await["database"]["doorbell"] != "muted" {} };
     soon("a muted bell", muted).await;

@@ -84,6 +84,9 @@ pub enum Error {
         /// How it ended.
         source: Arc<tokio_postgres::Error>,
     },
+    /// The server does not write its WAL to disk.
+    #[error("the database did not write its WAL to disk within 10 s")]
+    NotFlushed,
     /// A statement failed.
     #[error("cannot {doing}")]
     Query {
@@ -145,6 +148,7 @@ impl Error {
             }
             Self::HeartbeatLost(_) => "heartbeat_lost",
             Self::ListenerEnded(_) => "listener_ended",
+            Self::NotFlushed => "not_flushed",
             Self::NoAnswer { .. } => "no_answer",
             Self::Ended { .. } => "connection_ended",
             Self::Query { source, .. } => match source.code() {

@@ -12,8 +12,10 @@ mod connect;
 mod doorbell;
 mod epoch;
 mod error;
+mod history;
 mod listener;
 mod log;
+mod position;
 mod probe;
 mod queue;
 mod row;
@@ -25,16 +27,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 pub use config::{DatabaseConfig, LogConfig, Secret, Transport};
 pub use error::Error;
 pub use server::check_url;
 
+use position::Position;
+
 use crate::{
     backoff::Backoff,
     change::Captured,
-    cursor::Cursor,
+    history::Question,
     interest::Interest,
     status::{DatabaseState, DatabaseStatus},
     telemetry::{Metrics, Reason},
@@ -51,6 +56,8 @@ pub struct Capture {
     pub captured: mpsc::Sender<Captured>,
     /// Told how the path from the database stands.
     pub status: watch::Sender<DatabaseStatus>,
+    /// Asked what clients missed.
+    pub questions: mpsc::Receiver<Question>,
     /// Which rooms somebody is in.
     pub interest: Interest,
     /// What is counted.
@@ -59,8 +66,14 @@ pub struct Capture {
 
 impl Capture {
     /// Captures until nobody takes what it finds. Cancel it to stop: it holds no state that matters.
-    pub async fn run(self) {
-        let mut position: Option<Cursor> = None;
+    pub async fn run(mut self) {
+        let (_, nobody) = mpsc::channel(1);
+        let questions = std::mem::replace(&mut self.questions, nobody);
+        let (interest, metrics) = (self.interest.clone(), self.metrics.clone());
+        let history = history::serve(self.database.clone(), interest, metrics, questions);
+        let _history = AbortOnDropHandle::new(tokio::spawn(history));
+
+        let mut position: Option<Position> = None;
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
         while !self.captured.is_closed() {
             let ended = session::run(&self, &mut position).await;

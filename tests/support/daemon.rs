@@ -103,8 +103,8 @@ impl Daemon {
         soon(words, said).await
     }
 
-    /// A number of `/metrics`; zero if it has never counted.
-    pub(crate) async fn metric(&self, name: &str) -> f64 {
+    /// The value of a metric with its labels; zero if it has never counted.
+    pub(crate) async fn number(&self, name: &str) -> f64 {
         let (_, text) = self.get("/metrics").await;
         let lines = text.lines().filter_map(|line| line.rsplit_once(' '));
         let mut values = lines.filter(|(found, _)| *found == name);
@@ -115,7 +115,18 @@ impl Daemon {
     /// How often the database was lost for this reason.
     pub(crate) async fn losses(&self, reason: &str) -> f64 {
         let name = format!("pgbell_database_losses_total{{reason=\"{reason}\"}}");
-        self.metric(&name).await
+        self.number(&name).await
+    }
+
+    /// The value of an unlabelled metric.
+    pub(crate) async fn metric(&self, name: &str) -> u64 {
+        let (_, text) = self.get("/metrics").await;
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value
+            .and_then(|value| value.parse().ok())
+            .expect("a metric")
     }
 
     pub(crate) async fn health(&self) -> serde_json::Value {
