@@ -144,9 +144,7 @@ async fn a_server_without_a_free_connection_is_waited_for_and_named() {
         others.push(server.database().await);
     }
     let daemon = Daemon::unready(&server.url, |_| {});
-    daemon
-        .complains("no connection left, and pgbell needs three")
-        .await;
+    daemon.complains("no connection left for pgbell").await;
     assert!(daemon.losses("too_many_connections").await >= 1.0);
     drop(others);
     daemon.ready().await;

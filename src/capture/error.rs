@@ -24,7 +24,7 @@ pub enum Error {
     #[error("the database is up, but takes no connections yet")]
     StartingUp(#[source] tokio_postgres::Error),
     /// The server has no connection left.
-    #[error("the database has no connection left, and pgbell needs three")]
+    #[error("the database has no connection left for pgbell, which uses up to four")]
     TooManyConnections(#[source] tokio_postgres::Error),
     /// The server accepted but did not finish the login.
     #[error("the database did not answer within {0:?}")]
