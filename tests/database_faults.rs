@@ -20,6 +20,10 @@ async fn told_of_an_outage(client: &mut Client) {
     assert!(client.next_of("fresh").await["cursor"].is_string());
 }
 
+/// Ends all of the daemon's sessions.
+const CUT: &str =
+    "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pgbell'";
+
 /// The sessions of the daemon, told apart by what they did last.
 const SESSIONS: &str = "select pid, case when query = 'listen pgbell' then 'listener'
                                          when query like '%pg_current_snapshot%' then 'log'
@@ -79,8 +83,9 @@ async fn a_restart_and_the_death_of_the_postmaster_lose_nothing() {
     let journal = Journal::start();
     for killed in [false, true] {
         let database = server.database().await;
-        // Committed, and perhaps not yet read.
-        database.run(&change("room")).await;
+        // Committed when nobody reads any more.
+        let unread = format!("begin; {}; {CUT}; commit", change("room"));
+        database.run(&unread).await;
         drop(database);
         if killed {
             server.kill().await;
@@ -119,9 +124,7 @@ async fn a_server_that_takes_no_connections_now_is_told_from_one_that_is_not_the
     let database = server.database().await;
     // A smart shutdown waits for sessions and lets no new one in.
     signal(&server.postgres.directory().join("data"), Signal::SIGTERM);
-    let cut =
-        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pgbell'";
-    database.run(cut).await;
+    database.run(CUT).await;
     client.next_of("stale").await;
     let why = daemon.complains("takes no connections").await;
     assert!(
