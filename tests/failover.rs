@@ -42,7 +42,7 @@ async fn the_host_that_can_be_written_to_is_found_wherever_it_stands() {
         ),
     ] {
         let daemon = Daemon::unready(&url, |config| {
-            config.database.connect_timeout = Duration::from_millis(500);
+            config.database.connect_timeout = Duration::from_secs(2);
         });
         daemon.ready().await;
         let reasons = daemon.get("/metrics").await.1;

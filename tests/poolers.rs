@@ -173,7 +173,7 @@ async fn where_no_notification_comes_back_the_database_is_never_called_live() {
         )
         .await;
     let daemon = Daemon::unready(&server.url, |config| {
-        config.database.heartbeat = Duration::from_millis(100);
+        config.database.heartbeat = Duration::from_millis(300);
     });
     let why = daemon.complains("no notification came back").await;
     assert!(why.contains("pooler in transaction mode"), "{why}");

