@@ -15,11 +15,12 @@ use super::{
     listener::{Heard, Listener},
     log::{LogReader, Read, Stand},
     position::Position,
+    probe,
     row::LogRow,
+    server::Server,
     upkeep::Upkeep,
 };
 use crate::{
-    backoff::Backoff,
     change::{Captured, Change, Reached, ResyncReason},
     cursor::Cursor,
     interest::Generation,
@@ -33,18 +34,27 @@ const FLUSH_PATIENCE: Duration = Duration::from_millis(50);
 ///
 /// `position` is moved only after what was read has been handed on, so a session that is cut off
 /// anywhere is continued by the next without loss.
-pub(super) async fn run(
-    capture: &Capture,
-    position: &mut Option<Position>,
-    backoff: &mut Backoff,
-) -> Result<(), Error> {
+pub(super) async fn run(capture: &Capture, position: &mut Option<Position>) -> Result<(), Error> {
+    let (server, mut first) = Server::find(&capture.database).await?;
+    let mut second = server.session().await?;
     // LISTEN before the first read: what commits between the two is heard, and read again.
-    let listener = match capture.database.transport {
-        Transport::Poll => None,
-        Transport::Doorbell | Transport::Payload => Some(Listener::start(&capture.database).await?),
+    let listener = match (
+        capture.database.transport,
+        probe::shared(&first, &second).await?,
+    ) {
+        (Transport::Poll, is_shared) => {
+            (first.is_shared, second.is_shared) = (is_shared, is_shared);
+            None
+        }
+        (Transport::Doorbell | Transport::Payload, true) => return Err(Error::Pooler),
+        (Transport::Doorbell | Transport::Payload, false) => Some(Listener::start(&server).await?),
     };
-    let log = LogReader::connect(capture).await?;
-    let upkeep = Upkeep::connect(capture).await?;
+    let upkeep = Upkeep::new(capture, second);
+    // Nothing is set, and clients are not told that all is well, before a notification has come
+    // through: through a pooler it would be set for others.
+    upkeep.beat(listener.as_ref()).await?;
+    upkeep.prepare().await?;
+    let log = LogReader::start(capture, first).await?;
     let (next_due, due) = watch::channel(None);
     let mut session = Session {
         capture,
@@ -59,7 +69,7 @@ pub(super) async fn run(
         return Ok(());
     }
     tokio::select! {
-        ended = session.follow(position, backoff) => ended,
+        ended = session.follow(position) => ended,
         ended = upkeep.run(listener.as_ref(), due) => ended,
     }
 }
@@ -113,20 +123,13 @@ impl Session<'_> {
     }
 
     /// Reads whenever the bell rings, and often enough without.
-    async fn follow(
-        &mut self,
-        position: &mut Option<Position>,
-        backoff: &mut Backoff,
-    ) -> Result<(), Error> {
+    async fn follow(&mut self, position: &mut Option<Position>) -> Result<(), Error> {
         let mut caught_up = false;
         loop {
-            let heard = self
-                .listener
-                .map(|listener| listener.bell.take())
-                .unwrap_or_default();
-            if heard.ended {
-                return Err(Error::ListenerEnded);
-            }
+            let heard = match self.listener {
+                Some(listener) => listener.take()?,
+                None => Heard::default(),
+            };
             self.capture.metrics.rings.inc_by(heard.rings);
             self.doorbell.rang(heard.rings);
             if heard.muted {
@@ -149,9 +152,9 @@ impl Session<'_> {
                 return Ok(());
             }
             if !std::mem::replace(&mut caught_up, true) {
-                backoff.reset();
                 self.capture.live();
             }
+            self.doorbell.crowded(self.upkeep.is_crowded());
             if let Some(wish) = self.doorbell.after_read(seen, Instant::now()) {
                 self.grant(wish).await?;
             } else {
