@@ -342,6 +342,7 @@ async fn a_client_that_comes_back_does_not_wait_for_a_database_that_is_gone() {
     client.next_of("stale").await;
     let mut late = daemon.client().await;
     assert_eq!(standing(&late.resume(&["other"], &since).await), ["resync"]);
+    drop((client, late));
     daemon.stop().await.expect("stopped");
     server.stop().await.expect("stopped");
 }
@@ -433,6 +434,7 @@ async fn no_cursor_claims_what_a_crash_can_take_back() {
     daemon.ready().await;
     let mut client = daemon.client().await;
     assert_ne!(standing(&client.resume(&["room"], &since).await), ["live"]);
+    drop(client);
     daemon.stop().await.expect("stopped");
     server.stop().await.expect("stopped");
 }

@@ -3,7 +3,11 @@
 use std::{net::SocketAddr, time::Duration};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use pgbell::{app::App, capture::Secret, config::Config};
+use pgbell::{
+    app::{App, Drained},
+    capture::Secret,
+    config::Config,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -16,7 +20,7 @@ use super::{client::Client, database::Database, soon};
 pub(crate) struct Daemon {
     pub(crate) addr: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
-    task: JoinHandle<Result<(), pgbell::app::Error>>,
+    task: JoinHandle<Result<Drained, pgbell::app::Error>>,
 }
 
 impl Daemon {
@@ -122,7 +126,7 @@ impl Daemon {
     }
 
     /// Stops in an orderly way.
-    pub(crate) async fn stop(mut self) -> Result<(), pgbell::app::Error> {
+    pub(crate) async fn stop(mut self) -> Result<Drained, pgbell::app::Error> {
         drop(self.stop.take());
         soon("the daemon to stop", &mut self.task)
             .await
