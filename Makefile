@@ -8,7 +8,7 @@ CARGO ?= cargo
 DENY  := $(CARGO) deny --config .deny.toml check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test audit bench-write bench-load
+.PHONY: help setup demo build test audit bench-write bench-load bench-deaf
 
 help: ## Lists what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -43,3 +43,6 @@ bench-write: setup ## What triggers and doorbell cost the write path, measured w
 
 bench-load: setup ## What delivery costs: latency, CPU beside a bare write, memory; two minutes
 	$(CARGO) bench --locked --profile fast --bench load --quiet
+
+bench-deaf: setup ## What clients that never read cost those that do; a minute
+	$(CARGO) bench --locked --profile fast --bench load --quiet -- --deaf

@@ -121,8 +121,16 @@ metrics! {
     delivered_bytes: Counter = Counter::default(),
     /// Seconds from the statement that made a change to its flush.
     change_to_flush_seconds: Histogram = latency(),
+    /// Queues that were full, by what was done: folded, resync, closed.
+    slow_consumers: ByReason = Family::default(),
     /// Messages from clients that were refused, by error code.
     refused_messages: ByReason = Family::default(),
+    /// Clients told goodbye because the daemon stops.
+    goodbyes: Counter = Counter::default(),
+    /// Connections that speak HTTP, WebSockets to be among them.
+    http_connections: Gauge = Gauge::default(),
+    /// Times that connections were left waiting to be accepted, by cause.
+    accept_pauses: ByReason = Family::default(),
     /// Connections ended, by cause.
     closes: ByReason = Family::default(),
 }

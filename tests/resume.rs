@@ -241,10 +241,14 @@ async fn more_changes_than_a_read_takes_are_a_resync_for_those_who_missed_them_a
     settled(&daemon, &database).await;
     let resume = async |since: &str| {
         let mut client = daemon.client().await;
-        standing(&client.resume(&["product:1"], since).await)[0].to_owned()
+        client.resume(&["product:1"], since).await
     };
     let (old, new) = tokio::join!(resume(&long_ago), resume(&lately));
-    assert_eq!((old.as_str(), new.as_str()), ("resync", "replayed"));
+    assert_eq!(
+        (standing(&old), standing(&new)),
+        (vec!["resync"], vec!["replayed"]),
+        "{old} {new}"
+    );
 }
 
 #[tokio::test]
@@ -288,6 +292,42 @@ async fn a_change_that_travelled_in_a_notification_cannot_be_told_again() {
 }
 
 #[tokio::test]
+async fn news_of_a_room_follow_the_answer_about_its_past() {
+    let database = Database::with_shop().await;
+    let since = here(&database).await;
+    database.run(REPRICE).await;
+    let daemon = Daemon::start(&database).await;
+    let mut witness = daemon.client_in(&["product:1"]).await;
+    // Whoever asks where the log stands has to wait; reading what is new does not.
+    let blocker = database.session().await;
+    blocker
+        .run("begin; lock table pg_stat_bgwriter in access exclusive mode")
+        .await;
+    let mut client = daemon.client().await;
+    let subscribe = json!({"type": "subscribe", "id": 1, "rooms": ["product:1"], "since": since});
+    client.say(subscribe).await;
+    client.say(json!({"type": "ping", "id": 2})).await;
+    client.next_of("pong").await;
+    database.run(SELL_ONE).await;
+    witness.next_of("invalidate").await;
+    blocker.run("rollback").await;
+
+    let reply = client.next().await;
+    assert_eq!(
+        (&reply["type"], standing(&reply)),
+        (&json!("subscribed"), vec!["replayed"])
+    );
+    let replay = client.next().await;
+    let events = json!(["product:price_changed", "product:stock_changed"]);
+    assert_eq!(
+        (&replay["replayed"], &replay["changes"][0]["events"]),
+        (&json!(true), &events)
+    );
+    let told = client.messages_of(&database, SELL_ONE).await;
+    assert_eq!(told.len(), 1, "the room is live from here on");
+}
+
+#[tokio::test]
 async fn a_client_that_comes_back_does_not_wait_for_a_database_that_is_gone() {
     let mut server = ThrowawayPostgres::start(Options::default())
         .await
@@ -302,6 +342,7 @@ async fn a_client_that_comes_back_does_not_wait_for_a_database_that_is_gone() {
     client.next_of("stale").await;
     let mut late = daemon.client().await;
     assert_eq!(standing(&late.resume(&["other"], &since).await), ["resync"]);
+    drop((client, late));
     daemon.stop().await.expect("stopped");
     server.stop().await.expect("stopped");
 }
@@ -393,6 +434,7 @@ async fn no_cursor_claims_what_a_crash_can_take_back() {
     daemon.ready().await;
     let mut client = daemon.client().await;
     assert_ne!(standing(&client.resume(&["room"], &since).await), ["live"]);
+    drop(client);
     daemon.stop().await.expect("stopped");
     server.stop().await.expect("stopped");
 }

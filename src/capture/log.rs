@@ -160,17 +160,20 @@ impl LogReader {
 
     /// Waits until the WAL is on disk up to `written`, which its writer sees to by itself.
     pub(super) async fn flushed(&self, written: Lsn) -> Result<(), Error> {
-        let query = "select pg_current_wal_flush_lsn() >= $1";
-        let written = PgLsn::from(written);
         for _ in 0..MAX_FLUSH_LOOKS {
-            let params: &[(&(dyn ToSql + Sync), Type)] = &[(&written, Type::PG_LSN)];
-            let row = self.session.row("wait for the disk", query, params).await?;
-            if row.get(0) {
+            if self.flush_position().await? >= written {
                 return Ok(());
             }
             sleep(FLUSH_LOOK).await;
         }
         Err(Error::NotFlushed)
+    }
+
+    /// How far the WAL is on disk.
+    pub(super) async fn flush_position(&self) -> Result<Lsn, Error> {
+        let query = "select pg_current_wal_flush_lsn()";
+        let row = self.session.row("look at the disk", query, &[]).await?;
+        Ok(row.get::<_, PgLsn>(0).into())
     }
 
     /// What became visible since `previous`.

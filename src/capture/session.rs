@@ -27,7 +27,7 @@ use crate::{
     sabotage::Step,
 };
 
-/// Time between reads while cursors wait for the disk.
+/// Time between looks at whether the WAL that cursors wait for is on disk.
 const FLUSH_PATIENCE: Duration = Duration::from_millis(50);
 
 /// Captures until something fails, or returns `Ok` when nobody takes what is captured.
@@ -158,8 +158,10 @@ impl Session<'_> {
             if let Some(wish) = self.doorbell.after_read(seen, Instant::now()) {
                 self.grant(wish).await?;
             } else {
-                let unflushed = position.as_ref().is_some_and(Position::waits_for_disk);
-                self.wait(unflushed).await;
+                self.publish();
+                if !self.wait(position).await? {
+                    return Ok(());
+                }
             }
         }
     }
@@ -195,21 +197,27 @@ impl Session<'_> {
 
         let mut next = previous.clone();
         next.advance(here.snapshot.clone(), read.written, read.flushed);
-        let news = !changes.is_empty()
-            || next.read() != previous.read()
-            || next.durable() != previous.durable()
-            || std::mem::replace(&mut self.interest, read.interest) != read.interest;
-        if !news {
+        let heeds_more = std::mem::replace(&mut self.interest, read.interest) != read.interest;
+        let moved = next.read() != previous.read() || next.durable() != previous.durable();
+        if changes.is_empty() && !moved && !heeds_more {
             return Ok(true);
         }
-        let batch = Captured::Batch {
-            changes,
-            cursor: next.durable(),
-            reached: reached(&here, read.interest),
-        };
-        let taken = self.hand_on(batch).await;
+        let taken = self.hand_on_batch(changes, &next).await;
         *position = Some(next);
         Ok(taken)
+    }
+
+    async fn hand_on_batch(&self, changes: Vec<Change>, position: &Position) -> bool {
+        let here = Cursor {
+            epoch: position.durable().epoch,
+            snapshot: position.read().clone(),
+        };
+        let batch = Captured::Batch {
+            changes,
+            cursor: position.durable(),
+            reached: reached(&here, self.interest),
+        };
+        self.hand_on(batch).await
     }
 
     fn parse(&self, payload: &str) -> Option<Change> {
@@ -271,18 +279,36 @@ impl Session<'_> {
             .send_if_modified(|status| std::mem::replace(&mut status.doorbell, state) != state);
     }
 
-    async fn wait(&self, unflushed: bool) {
-        self.publish();
+    /// Waits until something rings or patience ends, and looks meanwhile whether more may be handed
+    /// out. Returns false if nobody takes it.
+    async fn wait(&self, position: &mut Option<Position>) -> Result<bool, Error> {
         let patience = self.doorbell.patience();
-        let patience = if unflushed {
-            patience.min(FLUSH_PATIENCE)
-        } else {
-            patience
-        };
+        let until = Instant::now() + patience;
+        if patience > FLUSH_PATIENCE {
+            while let Some(position) = position.as_mut().filter(|known| known.waits_for_disk()) {
+                let left = until.saturating_duration_since(Instant::now());
+                if left.is_zero() || self.rings_within(left.min(FLUSH_PATIENCE)).await {
+                    return Ok(true);
+                }
+                if position.reached_disk(self.log.flush_position().await?)
+                    && !self.hand_on_batch(Vec::new(), position).await
+                {
+                    return Ok(false);
+                }
+            }
+        }
+        self.rings_within(until.saturating_duration_since(Instant::now()))
+            .await;
+        Ok(true)
+    }
+
+    async fn rings_within(&self, patience: Duration) -> bool {
         match self.listener {
-            // Running out of patience is the ordinary way to notice that nothing happened.
-            Some(listener) => drop(timeout(patience, listener.bell.wake()).await),
-            None => sleep(patience).await,
+            Some(listener) => timeout(patience, listener.bell.wake()).await.is_ok(),
+            None => {
+                sleep(patience).await;
+                false
+            }
         }
     }
 }

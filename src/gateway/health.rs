@@ -120,7 +120,7 @@ impl Health {
 
 fn overall(gateway: &Gateway, database: &DatabaseStatus) -> Overall {
     match database.state {
-        _ if gateway.stop.is_cancelled() => Overall::Draining,
+        _ if gateway.draining.is_cancelled() => Overall::Draining,
         DatabaseState::Live => Overall::Ok,
         DatabaseState::Connecting => Overall::Starting,
         DatabaseState::Lost => Overall::Degraded,

@@ -1,9 +1,13 @@
 //! The daemon, in this process but behind its real port.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use pgbell::{app::App, capture::Secret, config::Config};
+use pgbell::{
+    app::{App, Drained},
+    capture::Secret,
+    config::Config,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -14,9 +18,9 @@ use tokio::{
 use super::{client::Client, database::Database, soon};
 
 pub(crate) struct Daemon {
-    pub(crate) addr: std::net::SocketAddr,
+    pub(crate) addr: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
-    task: JoinHandle<Result<(), pgbell::app::Error>>,
+    task: JoinHandle<Result<Drained, pgbell::app::Error>>,
 }
 
 impl Daemon {
@@ -73,21 +77,7 @@ impl Daemon {
 
     /// Status and body of a page.
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.addr).await.expect("a connection");
-        let request = format!("GET {path} HTTP/1.1\r\nHost: pgbell\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.expect("sent");
-        let mut response = String::new();
-        stream
-            .read_to_string(&mut response)
-            .await
-            .expect("a response");
-        let (head, body) = response.split_once("\r\n\r\n").expect("a head");
-        let status = head
-            .split(' ')
-            .nth(1)
-            .and_then(|code| code.parse().ok())
-            .expect("a status");
-        (status, body.to_owned())
+        get(self.addr, path).await
     }
 
     /// Waits until `/readyz` says no and says why in these words; returns all that it says.
@@ -136,10 +126,29 @@ impl Daemon {
     }
 
     /// Stops in an orderly way.
-    pub(crate) async fn stop(mut self) -> Result<(), pgbell::app::Error> {
+    pub(crate) async fn stop(mut self) -> Result<Drained, pgbell::app::Error> {
         drop(self.stop.take());
         soon("the daemon to stop", &mut self.task)
             .await
             .expect("no panic")
     }
+}
+
+/// Status and body of a page of whichever daemon is there.
+pub(crate) async fn get(addr: SocketAddr, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(addr).await.expect("a connection");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: pgbell\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut response = String::new();
+    stream
+        .read_to_string(&mut response)
+        .await
+        .expect("a response");
+    let (head, body) = response.split_once("\r\n\r\n").expect("a head");
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|code| code.parse().ok())
+        .expect("a status");
+    (status, body.to_owned())
 }
