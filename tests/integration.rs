@@ -6,6 +6,7 @@ mod command;
 mod floors;
 mod gateway;
 mod install;
+mod proxy;
 mod rotation;
 mod support;
 mod transports;
