@@ -8,7 +8,7 @@ CARGO ?= cargo
 DENY  := $(CARGO) deny --config .deny.toml check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test audit bench-write bench-load
+.PHONY: help setup demo build test audit soak bench-write bench-load
 
 help: ## Lists what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -32,6 +32,12 @@ test: setup ## Format, lints, documentation, every test, licences
 	else \
 	    echo 'licences were not checked: cargo install --locked cargo-deny'; \
 	fi
+
+MINUTES ?= 30
+
+soak: setup ## The oracle with random seeds for MINUTES=30; ORACLE_SEED=n runs one again
+	ORACLE_MINUTES=$(MINUTES) $(CARGO) test --locked --features sabotage --test integration \
+	    oracle::soak -- --ignored --exact --nocapture
 
 # Known vulnerabilities are looked up on the internet, and new ones appear without any change here:
 # that is why this is not a part of `make test`.

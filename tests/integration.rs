@@ -6,6 +6,7 @@ mod command;
 mod floors;
 mod gateway;
 mod install;
+mod oracle;
 mod proxy;
 mod rotation;
 mod support;

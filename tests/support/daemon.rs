@@ -33,9 +33,7 @@ impl Daemon {
     }
 
     pub(crate) fn unready(url: &str, set: impl FnOnce(&mut Config)) -> Self {
-        // Daemons and clients of all tests are in this one process, and many systems give it 1024 files.
-        let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
-        setrlimit(Resource::RLIMIT_NOFILE, most, most).expect("raised");
+        raise_open_files();
         let mut config = Config::default();
         config.database.url = Secret(url.to_owned());
         config.gateway.listen = ([127, 0, 0, 1], 0).into();
@@ -103,4 +101,10 @@ impl Daemon {
             .await
             .expect("no panic")
     }
+}
+
+/// Daemons and clients of all tests are in this one process, and many systems give it 1024 files.
+pub(crate) fn raise_open_files() {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).expect("raised");
 }

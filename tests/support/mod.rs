@@ -3,6 +3,7 @@
 pub(crate) mod client;
 pub(crate) mod daemon;
 pub(crate) mod database;
+pub(crate) mod oracle;
 pub(crate) mod proxy;
 
 use std::{future::Future, panic::Location, time::Duration};
