@@ -8,7 +8,7 @@ CARGO ?= cargo
 DENY  := $(CARGO) deny --config .deny.toml check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test audit soak bench-write bench-load
+.PHONY: help setup demo build test audit soak bench-write bench-load bench-recovery
 
 help: ## Lists what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -49,3 +49,7 @@ bench-write: setup ## What triggers and doorbell cost the write path, measured w
 
 bench-load: setup ## What delivery costs: latency, CPU beside a bare write, memory; two minutes
 	$(CARGO) bench --locked --profile fast --bench load --quiet
+
+bench-recovery: setup ## How soon clients are live after kill -9 of Postgres or the daemon; two minutes
+	$(CARGO) test --locked --features sabotage --test integration \
+	    oracle::recovery -- --ignored --exact --nocapture

@@ -4,7 +4,12 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::oracle::{report::Report, run::run, scenario::Scenario};
+use crate::support::oracle::{
+    recovery::{Victim, series},
+    report::Report,
+    run::run,
+    scenario::Scenario,
+};
 
 /// The least part of all debts that a fixed seed must have seen paid by an `invalidate`: a daemon
 /// that answers everything with `resync` keeps the promise, but is of no use.
@@ -120,4 +125,24 @@ async fn soak() {
     let failed: Vec<u64> = failed.map(|report| report.scenario.seed).collect();
     println!("oracle: {} runs", reports.len());
     assert!(failed.is_empty(), "seeds that failed: {failed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes: make bench-recovery"]
+async fn recovery() {
+    for victim in [Victim::Postmaster, Victim::Daemon] {
+        let mut series = series(victim, 10).await;
+        series.recoveries.sort();
+        let all = &series.recoveries;
+        println!(
+            "{victim:?} killed {} times under {:.0} changes/s: clients live {:?} (median), {:?} (max) \
+             after it was back",
+            all.len(),
+            series.rate,
+            all[all.len() / 2],
+            all[all.len() - 1],
+        );
+        println!("{}", series.report.summary());
+        assert!(series.report.is_clean(), "{}", series.report.full());
+    }
 }

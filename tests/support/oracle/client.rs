@@ -36,7 +36,7 @@ pub(crate) struct Crowd {
     /// Where the daemons are reached.
     pub(crate) daemons: Vec<SocketAddr>,
     pub(crate) database: String,
-    /// Milliseconds between whims.
+    /// Mean milliseconds between whims; 0 for none.
     pub(crate) whims: u64,
     /// Most rooms a client joins at first.
     pub(crate) rooms: usize,
@@ -188,7 +188,7 @@ impl Client {
     }
 
     fn next_whim(&mut self) -> Instant {
-        Instant::now() + millis(&mut self.rng, 0..self.crowd.whims * 2)
+        Instant::now() + millis(&mut self.rng, 0..self.crowd.whims.max(1) * 2)
     }
 
     async fn follow_whim(&mut self, socket: &mut Socket) -> Result<(), End> {

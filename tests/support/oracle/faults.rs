@@ -24,6 +24,8 @@ pub(crate) enum Trouble {
     Terminate,
     /// Postgres dies as by a power cut, and recovers.
     CrashPostgres,
+    /// The postmaster is killed, and its children find out one by one.
+    KillPostgres,
     /// Postgres stops in an orderly way and starts again.
     RestartPostgres,
     /// A daemon is killed, and started again a little later.
@@ -93,6 +95,7 @@ impl Event {
             Kind::CutLinks => network(Side::Database, Wrong::Cut),
             Kind::CutEdges => network(Side::Clients, Wrong::Cut),
             Kind::Terminate => Trouble::Terminate,
+            Kind::Crash if rng.bool() => Trouble::KillPostgres,
             Kind::Crash => Trouble::CrashPostgres,
             Kind::Restart => Trouble::RestartPostgres,
             Kind::Kill => Trouble::KillDaemon(daemon),
@@ -172,6 +175,11 @@ async fn inflict(stage: &mut Stage, event: Event) {
         }
         Trouble::CrashPostgres => {
             stage.postgres.crash().await.expect("crashed");
+            sleep(event.lasts).await;
+            stage.postgres.resume().await.expect("recovered");
+        }
+        Trouble::KillPostgres => {
+            stage.kill_postgres().await;
             sleep(event.lasts).await;
             stage.postgres.resume().await.expect("recovered");
         }

@@ -5,7 +5,8 @@
 //!
 //! - `scenario` is what a seed decides, `workload` and `shop` what writers write, `faults` what breaks.
 //! - `writer` notes what was committed (`truth`), `client` what it was told (`journal`).
-//! - `judge` compares the two. `run` puts it all on a `stage` and reports.
+//! - `judge` compares the two. `play` puts writers and clients on a `stage`; `run` is one run with its
+//!   report, `recovery` a series of kills with their times.
 //!
 //! The same seed makes the same plans; when exactly things meet is up to the machine.
 
@@ -13,6 +14,8 @@ pub(crate) mod client;
 pub(crate) mod faults;
 pub(crate) mod journal;
 pub(crate) mod judge;
+pub(crate) mod play;
+pub(crate) mod recovery;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod scenario;

@@ -18,7 +18,7 @@ pub(crate) struct Scenario {
     pub(crate) clients: usize,
     /// Most rooms a client joins at first.
     pub(crate) rooms: usize,
-    /// Mean milliseconds between whims of a client.
+    /// Mean milliseconds between whims of a client; 0 for none.
     pub(crate) whims: u64,
     pub(crate) pace: Pace,
     pub(crate) odds: Odds,
@@ -59,6 +59,7 @@ impl Scenario {
                 rest: 0..60,
                 tide: None,
                 stragglers: 0,
+                steady: None,
             },
             odds: Vec::new(),
             lasts: Duration::from_secs(8),
@@ -152,6 +153,17 @@ impl Scenario {
     pub(crate) fn in_peace(mut self) -> Self {
         self.odds.clear();
         self
+    }
+
+    /// Many clients that stay, a steady stream of changes, the settings that a daemon comes with.
+    pub(crate) fn recovery() -> Self {
+        let mut scenario = Self::new("recovery", 0, &mut Rng::with_seed(0));
+        scenario.clients = 200;
+        scenario.whims = 0;
+        scenario.pace.writers = 16;
+        scenario.pace.steady = Some(500);
+        scenario.settings.clear();
+        scenario
     }
 
     /// Gives a setting another value.

@@ -1,7 +1,7 @@
 //! A Postgres server, daemons as processes of their own, and proxies on both sides of each.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::Write as _,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
@@ -16,12 +16,12 @@ use nix::{
 use pgbell::demo::postgres::{Options, ThrowawayPostgres};
 use tokio::{
     process::{Child, Command},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_postgres::NoTls;
 
-use super::shop;
-use crate::support::{database, proxy::Proxy};
+use super::{scenario::Scenario, shop};
+use crate::support::{daemon::raise_open_files, database, proxy::Proxy, soon};
 
 /// How long an orderly stop may take before it becomes a kill.
 const STOP: Duration = Duration::from_secs(5);
@@ -41,15 +41,20 @@ pub(crate) struct Daemon {
     pub(crate) link: Proxy,
     /// Between it and its clients.
     pub(crate) edge: Proxy,
-    listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     url: String,
     environment: Vec<(String, String)>,
     log: PathBuf,
 }
 
 impl Stage {
-    /// Everything is there; the daemons may not be ready yet.
-    pub(crate) async fn set(daemons: usize, environment: &[(String, String)], name: &str) -> Self {
+    /// Everything is there; the daemons may not be ready yet. They leave out the step `sabotage`.
+    pub(crate) async fn set(scenario: &Scenario, sabotage: Option<&str>) -> Self {
+        raise_open_files();
+        let settings = scenario.settings.iter();
+        let settings = settings.map(|(key, value)| (format!("PGBELL_{key}"), value.clone()));
+        let sabotage = sabotage.map(|step| ("PGBELL_SABOTAGE".to_owned(), step.to_owned()));
+        let environment: Vec<_> = settings.chain(sabotage.clone()).collect();
         let options = Options {
             port: Some(0),
             fsync: false,
@@ -59,6 +64,7 @@ impl Stage {
         let postgres = database::shop_server(options).await;
         let url = postgres.url(database::TEMPLATE);
         execute(&url, shop::SETUP).await.expect("a shop");
+        let name = sabotage.map_or_else(|| scenario.seed.to_string(), |(_, step)| step);
         let logs = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("oracle-{name}"));
         std::fs::create_dir_all(&logs).expect("a directory");
         let mut stage = Self {
@@ -67,11 +73,27 @@ impl Stage {
             daemons: Vec::new(),
             logs,
         };
-        for number in 0..daemons {
-            let daemon = stage.daemon(number, environment).await;
+        for number in 0..scenario.daemons {
+            let daemon = stage.daemon(number, &environment).await;
             stage.daemons.push(daemon);
         }
         stage
+    }
+
+    /// Kills the postmaster alone with SIGKILL. What it leaves behind notices and ends by itself.
+    pub(crate) async fn kill_postgres(&mut self) {
+        let data = self.postgres.directory().join("data");
+        let lock = fs::read_to_string(data.join("postmaster.pid")).expect("a running server");
+        let pid = lock.lines().next().and_then(|pid| pid.parse().ok());
+        kill(Pid::from_raw(pid.expect("a pid")), Signal::SIGKILL).expect("killed");
+        // Takes notice of its end.
+        self.postgres.crash().await.expect("crashed");
+        let gone = async {
+            while processes_in(&data) > 0 {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        soon("what the postmaster left behind to end", gone).await;
     }
 
     /// Leaves a line in the logs of all daemons, so that they tell what was done to them.
@@ -153,6 +175,13 @@ pub(crate) async fn execute(url: &str, sql: &str) -> Result<(), tokio_postgres::
     let done = client.batch_execute(sql).await;
     driver.abort();
     done
+}
+
+/// Every process of a server works in its data directory.
+fn processes_in(data: &Path) -> usize {
+    let all = fs::read_dir("/proc").expect("processes").flatten();
+    let directories = all.filter_map(|entry| fs::read_link(entry.path().join("cwd")).ok());
+    directories.filter(|directory| directory == data).count()
 }
 
 fn free_address() -> SocketAddr {

@@ -16,6 +16,8 @@ pub(crate) struct Pace {
     pub(crate) tide: Option<(Duration, Duration)>,
     /// Writers that begin in a tide and commit, alone, when it is out.
     pub(crate) stragglers: usize,
+    /// So many transactions per second, of one change each, instead of all that.
+    pub(crate) steady: Option<u32>,
 }
 
 /// One transaction.
@@ -71,6 +73,17 @@ impl Plan {
             hold: millis(rng, hold),
             commits: rng.u8(..8) != 0,
             numbered_first: rng.bool(),
+        }
+    }
+
+    /// One change, at once.
+    pub(crate) fn brief(rng: &mut Rng) -> Self {
+        Self {
+            repeatable_read: false,
+            steps: vec![Step::Write(Write::without_waiting(rng))],
+            hold: Duration::ZERO,
+            commits: true,
+            numbered_first: false,
         }
     }
 

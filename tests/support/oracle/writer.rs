@@ -29,6 +29,8 @@ pub(crate) struct Desk {
     pub(crate) pace: Pace,
     pub(crate) start: Instant,
     next: AtomicU64,
+    /// When the next transaction of a steady pace may begin.
+    slot: tokio::sync::Mutex<tokio::time::Instant>,
 }
 
 /// How far a transaction got.
@@ -48,11 +50,20 @@ impl Desk {
             pace,
             start: Instant::now(),
             next: AtomicU64::new(FIRST_TOKEN),
+            slot: tokio::sync::Mutex::new(tokio::time::Instant::now()),
         }
     }
 
     fn number(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Waits for one's turn at a steady pace. What was not written in time is not made up for.
+    async fn turn(&self, per_second: u32) {
+        let mut slot = self.slot.lock().await;
+        tokio::time::sleep_until(*slot).await;
+        let late = tokio::time::Instant::now() - Duration::from_millis(100);
+        *slot = (*slot).max(late) + Duration::from_secs(1) / per_second;
     }
 
     /// Time until the next ebb, or `None` while it is ebb.
@@ -64,8 +75,8 @@ impl Desk {
         flood.checked_sub(Duration::from_millis(millis as u64))
     }
 
-    /// Performs a transaction to its end and enters it in the truth.
-    pub(crate) async fn perform(&self, connection: &mut Option<Client>, plan: &Plan) {
+    /// Performs a transaction to its end, enters it in the truth and returns what was committed.
+    pub(crate) async fn perform(&self, connection: &mut Option<Client>, plan: &Plan) -> Vec<u64> {
         let mut attempt = Attempt {
             number: self.number(),
             kept: Vec::new(),
@@ -88,8 +99,15 @@ impl Desk {
         let mut truth = self.truth.lock().expect("no panic");
         truth.undo(attempt.undone);
         match committed {
-            Some(begun) => truth.commit(attempt.kept, begun),
-            None => truth.undo(attempt.kept),
+            Some(begun) => {
+                let tokens = attempt.kept.iter().map(|change| change.token).collect();
+                truth.commit(attempt.kept, begun);
+                tokens
+            }
+            None => {
+                truth.undo(attempt.kept);
+                Vec::new()
+            }
         }
     }
 
@@ -188,9 +206,13 @@ async fn count(client: &Client, sql: &str) -> Result<u64, Error> {
 pub(crate) async fn write(desk: Arc<Desk>, seed: u64, stop: watch::Receiver<bool>) {
     let (mut rng, mut connection) = (Rng::with_seed(seed), None);
     while !*stop.borrow() {
+        if let Some(per_second) = desk.pace.steady {
+            desk.turn(per_second).await;
+            desk.perform(&mut connection, &Plan::brief(&mut rng)).await;
+            continue;
+        }
         if desk.until_ebb().is_some() {
-            let plan = Plan::random(&mut rng);
-            desk.perform(&mut connection, &plan).await;
+            desk.perform(&mut connection, &Plan::random(&mut rng)).await;
         }
         sleep(millis(&mut rng, desk.pace.rest.clone())).await;
     }
