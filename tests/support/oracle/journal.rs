@@ -103,6 +103,10 @@ impl SharedJournal {
         self.lock().notes.push((Instant::now(), note));
     }
 
+    pub(crate) fn copy(&self) -> Journal {
+        self.lock().clone()
+    }
+
     pub(crate) fn lock(&self) -> MutexGuard<'_, Journal> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -32,6 +32,24 @@ pub(crate) struct Missing {
     pub(crate) change: Committed,
 }
 
+impl Missing {
+    /// Whether it was told after all.
+    pub(crate) fn is_paid_by(&self, journal: &Journal) -> bool {
+        let begun = journal
+            .notes
+            .partition_point(|(at, _)| *at < self.change.begun);
+        let mut notes = journal.notes[begun..].iter();
+        notes.any(|(_, note)| match note {
+            Note::Told(told) => told.room == self.room && told.thing == self.change.change.thing,
+            Note::Stands(room, Standing::Resync) => *room == self.room,
+            Note::Resync(rooms) => rooms
+                .as_ref()
+                .is_none_or(|rooms| rooms.contains(&self.room)),
+            _ => false,
+        })
+    }
+}
+
 /// Something that a client should not have been told.
 #[derive(Clone, Debug)]
 pub(crate) struct Wrong {

@@ -145,19 +145,18 @@ impl Play {
         let end = Instant::now() + patience;
         // Who is missing then is told apart by what it was not told.
         let _ = timeout(patience, self.until_present()).await;
-        loop {
-            let verdict = self.judge();
-            if verdict.missing.is_empty() || Instant::now() >= end {
-                return verdict;
-            }
+        let mut missing = self.judge().missing;
+        while !missing.is_empty() && Instant::now() < end {
             sleep(LOOK).await;
+            missing.retain(|missing| !missing.is_paid_by(&self.journals[missing.client].lock()));
         }
+        self.judge()
     }
 
+    /// Judges copies: who is told something meanwhile must not wait for that.
     fn judge(&self) -> Verdict {
-        let journals: Vec<MutexGuard<'_, Journal>> =
-            self.journals.iter().map(SharedJournal::lock).collect();
-        judge(&self.truth(), journals.iter().map(|journal| &**journal))
+        let journals: Vec<Journal> = self.journals.iter().map(SharedJournal::copy).collect();
+        judge(&self.truth(), &journals)
     }
 
     pub(crate) fn truth(&self) -> MutexGuard<'_, Truth> {

@@ -31,7 +31,7 @@ pub(crate) struct Series {
     /// From the victim being back to the last client being told of a change committed since; one
     /// for each kill.
     pub(crate) recoveries: Vec<Duration>,
-    /// Committed changes per second, outages included.
+    /// Changes committed per second before each kill.
     pub(crate) rate: f64,
 }
 
@@ -39,19 +39,20 @@ pub(crate) async fn series(victim: Victim, kills: usize) -> Series {
     let scenario = Scenario::recovery();
     let mut stage = Stage::set(&scenario, None).await;
     let mut play = Play::begin(&scenario, &stage);
-    let begun = Instant::now();
+    let mut before = 0;
     let mut recoveries = Vec::new();
     for _ in 0..kills {
         soon("every client", play.until_present()).await;
+        let committed = play.truth().committed.len();
         sleep(PEACE).await;
+        before += play.truth().committed.len() - committed;
         recoveries.push(recovery(&mut stage, &play, victim).await);
     }
-    let rate = play.truth().committed.len() as f64 / begun.elapsed().as_secs_f64();
     play.calm_down();
     Series {
         report: play.end(stage, scenario).await,
         recoveries,
-        rate,
+        rate: before as f64 / (PEACE.as_secs_f64() * kills as f64),
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct Desk {
     pub(crate) start: Instant,
     next: AtomicU64,
     /// When the next transaction of a steady pace may begin.
-    slot: tokio::sync::Mutex<tokio::time::Instant>,
+    slot: Mutex<tokio::time::Instant>,
 }
 
 /// How far a transaction got.
@@ -50,7 +50,7 @@ impl Desk {
             pace,
             start: Instant::now(),
             next: AtomicU64::new(FIRST_TOKEN),
-            slot: tokio::sync::Mutex::new(tokio::time::Instant::now()),
+            slot: Mutex::new(tokio::time::Instant::now()),
         }
     }
 
@@ -60,10 +60,13 @@ impl Desk {
 
     /// Waits for one's turn at a steady pace. What was not written in time is not made up for.
     async fn turn(&self, per_second: u32) {
-        let mut slot = self.slot.lock().await;
-        tokio::time::sleep_until(*slot).await;
-        let late = tokio::time::Instant::now() - Duration::from_millis(100);
-        *slot = (*slot).max(late) + Duration::from_secs(1) / per_second;
+        let turn = {
+            let mut slot = self.slot.lock().expect("no panic");
+            let late = tokio::time::Instant::now() - Duration::from_millis(100);
+            *slot = (*slot).max(late) + Duration::from_secs(1) / per_second;
+            *slot
+        };
+        tokio::time::sleep_until(turn).await;
     }
 
     /// Time until the next ebb, or `None` while it is ebb.
