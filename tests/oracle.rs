@@ -32,27 +32,32 @@ async fn holds(seed: u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_silently_stale_whatever_fails() {
-    holds(100).await;
+    holds(96).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_silently_stale_when_the_database_goes_away() {
-    holds(101).await;
+    holds(97).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_silently_stale_when_clients_are_cut() {
-    holds(102).await;
+    holds(98).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_silently_stale_when_the_bell_flaps() {
-    holds(103).await;
+    holds(99).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_silently_stale_when_daemons_die() {
-    holds(104).await;
+    holds(101).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_silently_stale_when_the_database_crashes() {
+    holds(100).await;
 }
 
 /// Runs with a daemon that leaves out a step, until the oracle notices.
@@ -108,8 +113,11 @@ async fn soak() {
     let minutes = asked("ORACLE_MINUTES").unwrap_or(1);
     let end = Instant::now() + Duration::from_secs(minutes * 60);
     let mut reports: Vec<Report> = Vec::new();
+    let kind = asked("ORACLE_KIND");
     while Instant::now() < end {
-        let seed = asked("ORACLE_SEED").unwrap_or_else(|| fastrand::u64(..1 << 32));
+        let random = fastrand::u64(..1 << 32);
+        let random = kind.map_or(random, |kind| random - random % 6 + kind);
+        let seed = asked("ORACLE_SEED").unwrap_or(random);
         println!("oracle: seed {seed}");
         let report = run(Scenario::of(seed), None).await;
         println!("{}", report.summary());

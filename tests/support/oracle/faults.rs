@@ -6,6 +6,7 @@ use fastrand::Rng;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
+    scenario::Scenario,
     stage::{self, Stage},
     workload::millis,
 };
@@ -75,7 +76,8 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    pub(crate) fn random(rng: &mut Rng, odds: &Odds, daemons: usize) -> Option<Self> {
+    fn random(rng: &mut Rng, scenario: &Scenario) -> Option<Self> {
+        let Scenario { odds, daemons, .. } = scenario;
         let all: u32 = odds.iter().map(|(weight, _)| weight).sum();
         let mut drawn = rng.u32(..all.max(1));
         let (_, kind) = odds.iter().find(|(weight, _)| {
@@ -83,7 +85,7 @@ impl Event {
             drawn = drawn.saturating_sub(*weight);
             hit
         })?;
-        let daemon = rng.usize(..daemons);
+        let daemon = rng.usize(..*daemons);
         let network = |side, wrong| Trouble::Network {
             daemon,
             side,
@@ -104,7 +106,7 @@ impl Event {
         Some(Self {
             trouble,
             lasts: millis(rng, 20..900),
-            peace: millis(rng, 20..600),
+            peace: millis(rng, scenario.peace.clone()),
             lingers: rng.u8(..3) == 0,
         })
     }
@@ -136,9 +138,11 @@ fn wrong(rng: &mut Rng) -> Wrong {
 }
 
 /// Makes trouble until `end`, then sees to it that everything is there and works.
-pub(crate) async fn make_trouble(stage: &mut Stage, rng: &mut Rng, odds: &Odds, end: Instant) {
+pub(crate) async fn make_trouble(stage: &mut Stage, scenario: &Scenario) {
+    let mut rng = Rng::with_seed(scenario.seed ^ 1);
+    let end = Instant::now() + scenario.lasts;
     while Instant::now() < end {
-        let Some(event) = Event::random(rng, odds, stage.daemons.len()) else {
+        let Some(event) = Event::random(&mut rng, scenario) else {
             tokio::time::sleep_until(end).await;
             break;
         };

@@ -1,6 +1,6 @@
 //! What a seed decides.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use fastrand::Rng;
 
@@ -22,6 +22,8 @@ pub(crate) struct Scenario {
     pub(crate) whims: u64,
     pub(crate) pace: Pace,
     pub(crate) odds: Odds,
+    /// Milliseconds between two troubles.
+    pub(crate) peace: Range<u64>,
     pub(crate) lasts: Duration,
     /// Settings of the daemons, as `PGBELL_` variables without their beginning.
     pub(crate) settings: Vec<(&'static str, String)>,
@@ -33,11 +35,12 @@ impl Scenario {
     /// One of the scenarios below.
     pub(crate) fn of(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
-        match seed % 5 {
+        match seed % 6 {
             0 => Self::anything(seed, &mut rng),
             1 => Self::database_goes_away(seed, &mut rng),
             2 => Self::clients_are_cut(seed, &mut rng),
             3 => Self::bell_flaps(seed, &mut rng),
+            4 => Self::database_crashes(seed, &mut rng),
             _ => Self::daemons_die(seed, &mut rng),
         }
     }
@@ -57,11 +60,13 @@ impl Scenario {
             pace: Pace {
                 writers: rng.usize(4..=8),
                 rest: 0..60,
+                undone: 8,
                 tide: None,
                 stragglers: 0,
                 steady: None,
             },
             odds: Vec::new(),
+            peace: 20..600,
             lasts: Duration::from_secs(8),
             settings: vec![
                 ("COALESCE__WINDOW", format!("{window}ms")),
@@ -104,6 +109,18 @@ impl Scenario {
             (2, Kind::Crash),
             (1, Kind::Restart),
         ];
+        scenario
+    }
+
+    /// What was not on disk yet is gone after a crash, and its transaction ids are used again. The
+    /// daemon polls, so that it sees transactions which end without a commit.
+    pub(crate) fn database_crashes(seed: u64, rng: &mut Rng) -> Self {
+        let mut scenario = Self::new("database crashes", seed, rng);
+        scenario.odds = vec![(1, Kind::Crash)];
+        scenario.peace = 600..1800;
+        scenario.pace.undone = 2;
+        scenario.pace.rest = 0..20;
+        scenario.set("DATABASE__MUTE_ABOVE", "2");
         scenario
     }
 

@@ -12,6 +12,8 @@ pub(crate) struct Pace {
     pub(crate) writers: usize,
     /// Milliseconds between two transactions of one writer.
     pub(crate) rest: Range<u64>,
+    /// One transaction in so many is rolled back.
+    pub(crate) undone: u8,
     /// Everybody writes for the first of these times and rests for the second, again and again.
     pub(crate) tide: Option<(Duration, Duration)>,
     /// Writers that begin in a tide and commit, alone, when it is out.
@@ -44,7 +46,8 @@ pub(crate) enum Step {
 }
 
 impl Plan {
-    pub(crate) fn random(rng: &mut Rng) -> Self {
+    /// One in `undone` is rolled back.
+    pub(crate) fn random(rng: &mut Rng, undone: u8) -> Self {
         let holds = rng.u8(..20) == 0;
         let write = |rng: &mut Rng| match holds {
             true => Write::without_waiting(rng),
@@ -71,7 +74,7 @@ impl Plan {
             repeatable_read: rng.u8(..4) == 0,
             steps,
             hold: millis(rng, hold),
-            commits: rng.u8(..8) != 0,
+            commits: rng.u8(..undone) != 0,
             numbered_first: rng.bool(),
         }
     }

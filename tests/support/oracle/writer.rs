@@ -215,7 +215,8 @@ pub(crate) async fn write(desk: Arc<Desk>, seed: u64, stop: watch::Receiver<bool
             continue;
         }
         if desk.until_ebb().is_some() {
-            desk.perform(&mut connection, &Plan::random(&mut rng)).await;
+            let plan = Plan::random(&mut rng, desk.pace.undone);
+            desk.perform(&mut connection, &plan).await;
         }
         sleep(millis(&mut rng, desk.pace.rest.clone())).await;
     }
