@@ -16,7 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use crate::{
-    capture::Capture,
+    capture::{Capture, Transport},
     coalesce,
     config::Config,
     gateway::{self, DemoPage, Gateway},
@@ -115,12 +115,14 @@ impl App {
         let config = self.config;
 
         let interest = Interest::default();
-        let hub = Hub::new(settings(&config), interest.clone(), metrics.clone());
+        let (asked, questions) = mpsc::channel(1);
+        let hub = Hub::new(settings(&config), interest.clone(), asked, metrics.clone());
         let capture = Capture {
             database: config.database.clone(),
             log: config.log.clone(),
             captured,
             status,
+            questions,
             interest,
             metrics: metrics.clone(),
         };
@@ -156,6 +158,11 @@ fn settings(config: &Config) -> Settings {
         },
         heartbeat: config.gateway.heartbeat,
         spread: config.resume.spread,
+        provable: config.database.transport != Transport::Payload,
+        resume_window: config.resume.window,
+        resume_entries: config.resume.entries,
+        resume_waiting: config.resume.waiting,
+        replay: config.coalesce.max_entities_per_room,
         drain: config.gateway.drain,
     }
 }

@@ -7,7 +7,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{cursor::Cursor, room::Target};
+use crate::{
+    cursor::{Cursor, Epoch, Snapshot},
+    room::Target,
+};
 
 /// What happened to the row.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -84,6 +87,19 @@ impl Change {
     }
 }
 
+/// How far the log was read, which may be further than any cursor claims. The default is before
+/// the first read.
+#[derive(Clone, Debug, Default)]
+pub struct Reached {
+    /// Which history `snapshot` belongs to.
+    pub epoch: Epoch,
+    /// Changes of transactions that were finished here have been read.
+    pub snapshot: Arc<Snapshot>,
+    /// How often interest had begun when the read did: what concerns later rooms may have been passed
+    /// over.
+    pub interest: u64,
+}
+
 /// What capture hands on, in the order it happened.
 #[derive(Clone, Debug)]
 pub enum Captured {
@@ -91,8 +107,10 @@ pub enum Captured {
     Batch {
         /// The changes, in the order of the log.
         changes: Vec<Change>,
-        /// The position after them.
+        /// A position after them, or before: what of it may be handed out.
         cursor: Cursor,
+        /// How far the read went.
+        reached: Reached,
     },
     /// Changes may have happened that nobody can account for.
     Gap {
@@ -100,6 +118,8 @@ pub enum Captured {
         reason: ResyncReason,
         /// The position after the gap.
         cursor: Cursor,
+        /// The same, as a read that saw nothing before.
+        reached: Reached,
     },
 }
 

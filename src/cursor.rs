@@ -14,7 +14,7 @@ pub const MAX_CURSOR_LENGTH: usize = 512;
 pub type Epoch = Arc<str>;
 
 /// Which transactions were finished at one moment.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Snapshot {
     /// Every transaction below was finished.
     pub xmin: u64,
@@ -51,6 +51,12 @@ impl Snapshot {
     /// Whether transaction `xid` was finished by then.
     pub fn saw(&self, xid: u64) -> bool {
         xid < self.xmin || (xid < self.xmax && !self.running.contains(&xid))
+    }
+
+    /// Whether everything finished here is finished in `later`, so that nothing between the two is
+    /// unseen by a reader that is at `later`.
+    pub fn precedes(&self, later: &Self) -> bool {
+        self.xmax <= later.xmax && !later.running.iter().any(|xid| self.saw(*xid))
     }
 
     /// The same position with nothing but its lower end: it claims to have seen less, so a reader
@@ -160,6 +166,16 @@ mod tests {
             let back: Cursor = text.parse().unwrap();
             prop_assert_eq!(&back.epoch, &cursor.epoch);
             prop_assert!(!back.snapshot.saw(probe) || snapshot.saw(probe));
+        }
+
+        #[test]
+        fn a_snapshot_that_precedes_another_saw_nothing_that_the_other_did_not(
+            one in snapshots(6), other in snapshots(6), probe in 0_u64..1 << 61,
+        ) {
+            if one.precedes(&other) {
+                prop_assert!(!one.saw(probe) || other.saw(probe));
+            }
+            prop_assert!(one.shortened().precedes(&one) && one.precedes(&one));
         }
 
         #[test]

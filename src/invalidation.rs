@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
-    change::{Change, Columns, Events, Op, ResyncReason},
+    change::{Change, Columns, Events, Op, Reached, ResyncReason},
     room::{Room, Target},
 };
 
@@ -24,6 +24,8 @@ pub struct Flush {
     pub cursor: CursorText,
     /// The position a client may resume from once it has seen all of this flush.
     pub then: CursorText,
+    /// How far the log had been read.
+    pub reached: Reached,
     /// At most one per room.
     pub invalidations: Vec<Invalidation>,
     /// Rooms that cannot be told what changed, with the reason.

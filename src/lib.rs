@@ -48,6 +48,7 @@
 //! | 4 | [`install`] | sqlx |
 //! | 3 | [`protocol`] | the wire, and JSON |
 //! | 2 | [`invalidation`] | how changes fold |
+//! | 2 | [`history`] | what clients missed, as asked and answered |
 //! | 1 | [`change`], [`interest`] | a row of the log, as read; which rooms somebody is in |
 //! | 0 | [`cursor`], [`room`], [`status`], [`telemetry`], [`backoff`], [`sabotage`] | values, counters |
 //!
@@ -83,6 +84,7 @@ pub mod config;
 pub mod cursor;
 pub mod demo;
 pub mod gateway;
+pub mod history;
 pub mod hub;
 pub mod install;
 pub mod interest;

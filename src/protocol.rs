@@ -118,6 +118,9 @@ pub enum ServerMessage<'a> {
         cursor: CursorText,
         /// One per entity.
         changes: &'a [Folded],
+        /// Whether these are told again, to a client that came back.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        replayed: bool,
     },
     /// Refetch everything of these rooms.
     Resync {
@@ -204,7 +207,7 @@ pub struct RoomStatus {
     pub room: String,
     /// How it stands.
     pub status: Standing,
-    /// Why it was denied.
+    /// Why it was denied, or why nothing can be proven.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<ErrorCode>,
     /// What to do about it.
@@ -220,6 +223,16 @@ impl RoomStatus {
             status,
             code: None,
             message: None,
+        }
+    }
+
+    /// A room the client is in, but nobody can tell what it missed.
+    pub fn unproven(room: String, message: impl Into<String>) -> Self {
+        Self {
+            room,
+            status: Standing::Resync,
+            code: Some(ErrorCode::CursorUnrecoverable),
+            message: Some(message.into()),
         }
     }
 
@@ -240,6 +253,8 @@ impl RoomStatus {
 pub enum Standing {
     /// Nothing was missed.
     Live,
+    /// What was missed follows in an `invalidate`.
+    Replayed,
     /// What was missed cannot be proven: refetch all of the room.
     Resync,
     /// Not joined.
@@ -274,6 +289,8 @@ pub enum ErrorCode {
     BadRequest,
     /// More than the connection may have.
     LimitExceeded,
+    /// What was missed since this position cannot be told.
+    CursorUnrecoverable,
 }
 
 impl ErrorCode {
@@ -283,13 +300,16 @@ impl ErrorCode {
             Self::BadRoom => "bad_room",
             Self::BadRequest => "bad_request",
             Self::LimitExceeded => "limit_exceeded",
+            Self::CursorUnrecoverable => "cursor_unrecoverable",
         }
     }
 
     /// Whether the same request can succeed later without a change.
     pub fn is_retryable(self) -> bool {
         match self {
-            Self::BadRoom | Self::BadRequest | Self::LimitExceeded => false,
+            Self::BadRoom | Self::BadRequest | Self::LimitExceeded | Self::CursorUnrecoverable => {
+                false
+            }
         }
     }
 }

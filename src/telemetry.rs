@@ -97,6 +97,14 @@ metrics! {
     invalidated_entities: Counter = Counter::default(),
     /// Resyncs told to rooms or sessions, by cause.
     resyncs: ByReason = Family::default(),
+    /// Rooms that clients came back to, by what they were told.
+    resumes: ByReason = Family::default(),
+    /// Looks at the log for clients that came back, each shared by all who waited for it.
+    history_reads: Counter = Counter::default(),
+    /// Changes remembered for clients that come back.
+    remembered_changes: Gauge = Gauge::default(),
+    /// Rooms of which changes are remembered.
+    remembered_rooms: Gauge = Gauge::default(),
     /// Open connections.
     connections: Gauge = Gauge::default(),
     /// Rooms with a subscriber.

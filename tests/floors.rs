@@ -15,12 +15,14 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("change", &["cursor", "room"]),
     ("status", &[]),
     ("interest", &["room"]),
+    ("history", &["change", "cursor", "room"]),
     ("telemetry", &[]),
     ("invalidation", &["change", "room"]),
     ("protocol", &["change", "invalidation", "room"]),
     (
         "capture",
         &[
+            "history",
             "interest",
             "backoff",
             "change",
@@ -45,6 +47,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "hub",
         &[
+            "history",
             "interest",
             "change",
             "cursor",
@@ -64,6 +67,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "app",
         &[
+            "history",
             "interest",
             "capture",
             "change",

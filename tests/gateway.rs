@@ -131,29 +131,6 @@ async fn each_room_that_cannot_be_joined_says_why_and_the_others_are() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_proven_is_a_resync() {
-    let (_database, daemon) = shop().await;
-    let mut client = daemon.client().await;
-    client
-        .say(json!({"type": "subscribe", "id": 1, "rooms": ["a"], "since": "0.1:1:"}))
-        .await;
-    assert_eq!(
-        client.next_of("subscribed").await["rooms"],
-        json!([{"room": "a", "status": "resync"}])
-    );
-    client
-        .say(json!({"type": "sync", "id": 2, "since": "0.1:1:"}))
-        .await;
-    let synced = client.next_of("synced").await;
-    assert_eq!(synced["rooms"], json!([{"room": "a", "status": "resync"}]));
-    client
-        .say(json!({"type": "sync", "id": 3, "since": "0.1:1:", "rooms": ["b"]}))
-        .await;
-    let synced = client.next_of("synced").await;
-    assert_eq!(synced["rooms"][0]["status"], "denied", "never joined");
-}
-
-#[tokio::test]
 async fn nonsense_is_answered_and_ends_nothing() {
     let (database, daemon) = shop().await;
     let mut client = daemon.client_in(&["product:1"]).await;

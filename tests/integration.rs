@@ -8,6 +8,7 @@ mod gateway;
 mod install;
 mod oracle;
 mod proxy;
+mod resume;
 mod rotation;
 mod support;
 mod transports;

@@ -32,6 +32,9 @@ pub enum Error {
     /// The read of the log returned no position.
     #[error("the read of the log returned no position")]
     NoPosition,
+    /// The server does not write its WAL to disk.
+    #[error("the database did not write its WAL to disk within 10 s")]
+    NotFlushed,
     /// A statement failed.
     #[error("cannot {doing}")]
     Query {
@@ -58,6 +61,7 @@ impl Error {
             Self::Standby => "standby",
             Self::HeartbeatLost(_) => "heartbeat_lost",
             Self::ListenerEnded => "listener_ended",
+            Self::NotFlushed => "not_flushed",
             Self::NoPosition | Self::Query { .. } => "query",
         }
     }

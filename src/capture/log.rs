@@ -7,17 +7,19 @@
 use std::{pin::pin, time::Duration};
 
 use futures_util::TryStreamExt;
-use tokio_postgres::{Client, Row, Statement};
+use tokio::time::sleep;
+use tokio_postgres::{Client, Row, Statement, types::PgLsn};
 use tracing::warn;
 
 use super::{
     Capture, Error, connect,
+    position::{Incarnation, Lsn},
     row::{LogRow, Xid8},
 };
 use crate::{
     change::Change,
     cursor::{Cursor, Snapshot},
-    interest::Interest,
+    interest::{Generation, Interest},
     telemetry::Metrics,
 };
 
@@ -29,14 +31,15 @@ const READ: &str = "
            pg_sequence_last_value('pgbell.doorbell') is not null,
            (select extract(epoch from min(due_at) - clock_timestamp())::float8
               from pgbell.schedule where isfinite(due_at)),
+           pg_current_wal_insert_lsn(), pg_current_wal_flush_lsn(),
            null::xid8, null::timestamptz, null, null, null, null::text[], null::text[],
            null::jsonb, null::jsonb, null
     union all
-    select null, null, null, null, xid, at, entity, id, op, events, rooms, old, new, origin
+    select null, null, null, null, null, null, xid, at, entity, id, op, events, rooms, old, new, origin
       from pgbell.change
      where xid = any (array(select pg_snapshot_xip($1::text::pg_snapshot)))
     union all
-    select null, null, null, null, xid, at, entity, id, op, events, rooms, old, new, origin
+    select null, null, null, null, null, null, xid, at, entity, id, op, events, rooms, old, new, origin
       from pgbell.change
      where xid >= pg_snapshot_xmax($1::text::pg_snapshot)
      limit $2";
@@ -52,19 +55,62 @@ const SETTINGS: &str = "
     set default_transaction_read_only = on";
 
 /// Columns that describe the read; those of a change follow.
-const COLUMNS: usize = 4;
+const COLUMNS: usize = 6;
+
+/// Time between looks at whether the WAL is on disk; its writer wakes up every 200 ms.
+const FLUSH_LOOK: Duration = Duration::from_millis(20);
+const MAX_FLUSH_LOOKS: u32 = 500;
+
+/// Where the log stands at one moment.
+#[derive(Debug)]
+pub(super) struct Stand {
+    /// The position.
+    pub(super) here: Cursor,
+    /// Positions whose `xmax` is not above this may have missed dropped changes.
+    pub(super) horizon: u64,
+    /// The end of the WAL, a moment after the position.
+    pub(super) written: Lsn,
+    /// Another one after each crash of the server.
+    pub(super) incarnation: Incarnation,
+}
+
+/// Asks where the log stands.
+pub(super) async fn stand(client: &Client) -> Result<Stand, Error> {
+    // Recovery from a crash discards the server's statistics, an orderly restart keeps them.
+    let query = "select pgbell.epoch(), pg_current_snapshot()::text, horizon,
+                        pg_current_wal_insert_lsn(), (select stats_reset::text from pg_stat_bgwriter)
+                   from pgbell.install";
+    let row = client.query_one(query, &[]).await;
+    let row = row.map_err(Error::query("read the position"))?;
+    let snapshot = row.get::<_, &str>(1).parse();
+    Ok(Stand {
+        here: Cursor {
+            epoch: row.get::<_, &str>(0).into(),
+            snapshot: snapshot.map_err(|_| Error::NoPosition)?,
+        },
+        horizon: row.get::<_, Xid8>(2).0,
+        written: row.get::<_, PgLsn>(3).into(),
+        incarnation: row.get(4),
+    })
+}
 
 /// What one read brought.
 #[derive(Debug)]
 pub(super) struct Read {
     /// The position after it.
     pub(super) snapshot: Snapshot,
+    /// The end of the WAL, a moment after `snapshot`.
+    pub(super) written: Lsn,
+    /// How far the WAL is on disk.
+    pub(super) flushed: Lsn,
     /// Positions whose `xmax` is not above this may have missed dropped changes.
     pub(super) horizon: u64,
     /// Whether writers are told not to ring.
     pub(super) muted: bool,
     /// Time until the next scheduled change; zero if it is late.
     pub(super) next_due: Option<Duration>,
+    /// How far interest had got when the read began.
+    pub(super) interest: Generation,
     /// The changes that somebody would be told of.
     pub(super) changes: Vec<Change>,
     /// How many transactions they come from, as a measure of how often writers would ring.
@@ -102,22 +148,32 @@ impl LogReader {
         })
     }
 
-    /// Where the log stands, and its horizon.
-    pub(super) async fn position(&self) -> Result<(Cursor, u64), Error> {
-        let query =
-            "select pgbell.epoch(), pg_current_snapshot()::text, horizon from pgbell.install";
-        let row = self.session.client.query_one(query, &[]).await;
-        let row = row.map_err(Error::query("read the position"))?;
-        let epoch = row.get::<_, &str>(0).into();
-        let snapshot = row.get::<_, &str>(1).parse();
-        let snapshot = snapshot.map_err(|_| Error::NoPosition)?;
-        let horizon = row.get::<_, Xid8>(2).0;
-        Ok((Cursor { epoch, snapshot }, horizon))
+    /// Where the log stands.
+    pub(super) async fn stand(&self) -> Result<Stand, Error> {
+        stand(&self.session.client).await
+    }
+
+    /// Waits until the WAL is on disk up to `written`, which its writer sees to by itself.
+    pub(super) async fn flushed(&self, written: Lsn) -> Result<(), Error> {
+        let query = "select pg_current_wal_flush_lsn() >= $1";
+        for _ in 0..MAX_FLUSH_LOOKS {
+            let row = self
+                .session
+                .client
+                .query_one(query, &[&PgLsn::from(written)])
+                .await;
+            if row.map_err(Error::query("wait for the disk"))?.get(0) {
+                return Ok(());
+            }
+            sleep(FLUSH_LOOK).await;
+        }
+        Err(Error::NotFlushed)
     }
 
     /// What became visible since `previous`.
     pub(super) async fn read(&self, previous: &Snapshot) -> Result<Read, Error> {
         let (previous, limit) = (previous.to_string(), i64::from(self.limit) + 2);
+        let interest = self.interest.generation();
         let found = self.collect(&previous, limit).await;
         let found = found.map_err(Error::query("read the log"))?;
         self.metrics.log_reads.inc();
@@ -125,6 +181,7 @@ impl LogReader {
         let mut read = found.read.ok_or(Error::NoPosition)?;
         read.overflowed = found.rows > u64::from(self.limit);
         read.commits = found.commits;
+        read.interest = interest;
         read.changes = found.changes;
         Ok(read)
     }
@@ -192,8 +249,15 @@ fn description(row: &Row) -> Result<Option<Read>, tokio_postgres::Error> {
         return Ok(None);
     };
     let next_due: Option<f64> = row.try_get(3)?;
+    let lsn = |column| {
+        row.try_get::<_, Option<PgLsn>>(column)
+            .map(|lsn| lsn.map_or(0, u64::from))
+    };
     Ok(Some(Read {
         snapshot,
+        interest: 0,
+        written: lsn(4)?,
+        flushed: lsn(5)?,
         horizon: row.try_get::<_, Option<Xid8>>(1)?.map_or(0, |xid| xid.0),
         muted: row.try_get::<_, Option<bool>>(2)?.unwrap_or(false),
         // A date too far away for a Duration is not due while this process lives.

@@ -11,8 +11,10 @@ mod connect;
 mod doorbell;
 mod epoch;
 mod error;
+mod history;
 mod listener;
 mod log;
+mod position;
 mod row;
 mod session;
 mod upkeep;
@@ -21,16 +23,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 pub use config::{DatabaseConfig, LogConfig, Secret, Transport};
 pub use connect::check_url;
 pub use error::Error;
 
+use position::Position;
+
 use crate::{
     backoff::Backoff,
     change::Captured,
-    cursor::Cursor,
+    history::Question,
     interest::Interest,
     status::{DatabaseState, DatabaseStatus},
     telemetry::{Metrics, Reason},
@@ -47,6 +52,8 @@ pub struct Capture {
     pub captured: mpsc::Sender<Captured>,
     /// Told how the path from the database stands.
     pub status: watch::Sender<DatabaseStatus>,
+    /// Asked what clients missed.
+    pub questions: mpsc::Receiver<Question>,
     /// Which rooms somebody is in.
     pub interest: Interest,
     /// What is counted.
@@ -55,8 +62,14 @@ pub struct Capture {
 
 impl Capture {
     /// Captures until nobody takes what it finds. Cancel it to stop: it holds no state that matters.
-    pub async fn run(self) {
-        let mut position: Option<Cursor> = None;
+    pub async fn run(mut self) {
+        let (_, nobody) = mpsc::channel(1);
+        let questions = std::mem::replace(&mut self.questions, nobody);
+        let (interest, metrics) = (self.interest.clone(), self.metrics.clone());
+        let history = history::serve(self.database.clone(), interest, metrics, questions);
+        let _history = AbortOnDropHandle::new(tokio::spawn(history));
+
+        let mut position: Option<Position> = None;
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
         while !self.captured.is_closed() {
             let ended = session::run(&self, &mut position, &mut backoff).await;

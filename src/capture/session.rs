@@ -1,6 +1,6 @@
 //! One set of connections, from LISTEN to the first failure.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::{
     sync::watch,
@@ -13,16 +13,21 @@ use super::{
     doorbell::{Doorbell, Seen, Wish},
     epoch,
     listener::{Heard, Listener},
-    log::{LogReader, Read},
+    log::{LogReader, Read, Stand},
+    position::Position,
     row::LogRow,
     upkeep::Upkeep,
 };
 use crate::{
     backoff::Backoff,
-    change::{Captured, Change, ResyncReason},
+    change::{Captured, Change, Reached, ResyncReason},
     cursor::Cursor,
+    interest::Generation,
     sabotage::Step,
 };
+
+/// Time between reads while cursors wait for the disk.
+const FLUSH_PATIENCE: Duration = Duration::from_millis(50);
 
 /// Captures until something fails, or returns `Ok` when nobody takes what is captured.
 ///
@@ -30,7 +35,7 @@ use crate::{
 /// anywhere is continued by the next without loss.
 pub(super) async fn run(
     capture: &Capture,
-    position: &mut Option<Cursor>,
+    position: &mut Option<Position>,
     backoff: &mut Backoff,
 ) -> Result<(), Error> {
     // LISTEN before the first read: what commits between the two is heard, and read again.
@@ -47,6 +52,7 @@ pub(super) async fn run(
         log,
         upkeep: &upkeep,
         doorbell: Doorbell::new(&capture.database, Instant::now()),
+        interest: 0,
         next_due,
     };
     if !session.resume(position).await? {
@@ -64,40 +70,52 @@ struct Session<'a> {
     log: LogReader,
     upkeep: &'a Upkeep<'a>,
     doorbell: Doorbell,
+    /// The interest that those behind us know to be heeded.
+    interest: Generation,
     next_due: watch::Sender<Option<tokio::time::Instant>>,
 }
 
 impl Session<'_> {
     /// Finds out whether the position of an earlier session can be continued, and tells the gap if
     /// not. Returns false if nobody takes what is captured.
-    async fn resume(&mut self, position: &mut Option<Cursor>) -> Result<bool, Error> {
-        let (here, horizon) = self.log.position().await?;
-        if Step::CatchUp.is_left_out() {
-            *position = Some(here);
-            return Ok(true);
-        }
-        let Some(previous) = position.as_ref() else {
-            *position = Some(here.clone());
+    async fn resume(&mut self, position: &mut Option<Position>) -> Result<bool, Error> {
+        let interest = self.capture.interest.generation();
+        let Stand {
+            here,
+            horizon,
+            written,
+            incarnation,
+        } = self.log.stand().await?;
+        let Some(previous) = position.as_mut().filter(|_| !Step::CatchUp.is_left_out()) else {
+            self.log.flushed(written).await?;
             let first = Captured::Batch {
                 changes: Vec::new(),
-                cursor: here,
+                cursor: here.clone(),
+                reached: reached(&here, interest),
             };
+            *position = Some(Position::start(here, incarnation));
             return Ok(self.hand_on(first).await);
         };
-        let judged = epoch::judge(previous, &here.epoch, &here.snapshot, horizon);
+        previous.reconnect(incarnation);
+        let continued = Cursor {
+            epoch: previous.durable().epoch,
+            snapshot: previous.read().clone(),
+        };
+        let judged = epoch::judge(&continued, &here.epoch, &here.snapshot, horizon);
         let lost = match (judged, self.capture.database.transport) {
             (Err(reason), _) => reason,
             // What travelled inside notifications is stored nowhere.
             (Ok(()), Transport::Payload) => ResyncReason::Gap,
             (Ok(()), _) => return Ok(true),
         };
-        self.tell_gap(lost, here, position).await
+        self.log.flushed(written).await?;
+        self.tell_gap(lost, here, interest, position).await
     }
 
     /// Reads whenever the bell rings, and often enough without.
     async fn follow(
         &mut self,
-        position: &mut Option<Cursor>,
+        position: &mut Option<Position>,
         backoff: &mut Backoff,
     ) -> Result<(), Error> {
         let mut caught_up = false;
@@ -114,10 +132,10 @@ impl Session<'_> {
             if heard.muted {
                 self.doorbell.heard_muted();
             }
-            let Some(previous) = position.clone() else {
+            let Some(previous) = position.as_ref() else {
                 return Err(Error::NoPosition);
             };
-            let read = self.log.read(&previous.snapshot).await?;
+            let read = self.log.read(previous.read()).await?;
             let seen = Seen {
                 muted: read.muted,
                 xmin: read.snapshot.xmin,
@@ -127,7 +145,7 @@ impl Session<'_> {
                 .next_due
                 .and_then(|left| tokio::time::Instant::now().checked_add(left));
             self.next_due.send_replace(due);
-            if !self.take(heard, read, previous, position).await? {
+            if !self.take(heard, read, position).await? {
                 return Ok(());
             }
             if !std::mem::replace(&mut caught_up, true) {
@@ -137,24 +155,27 @@ impl Session<'_> {
             if let Some(wish) = self.doorbell.after_read(seen, Instant::now()) {
                 self.grant(wish).await?;
             } else {
-                self.wait().await;
+                let unflushed = position.as_ref().is_some_and(Position::waits_for_disk);
+                self.wait(unflushed).await;
             }
         }
     }
 
     /// Hands on what a read and the notifications brought. Returns false if nobody takes it.
     async fn take(
-        &self,
+        &mut self,
         heard: Heard,
         read: Read,
-        previous: Cursor,
-        position: &mut Option<Cursor>,
+        position: &mut Option<Position>,
     ) -> Result<bool, Error> {
-        let cursor = Cursor {
-            epoch: previous.epoch.clone(),
+        let Some(previous) = position.as_ref() else {
+            return Err(Error::NoPosition);
+        };
+        let here = Cursor {
+            epoch: previous.durable().epoch,
             snapshot: read.snapshot,
         };
-        let lost = if previous.snapshot.xmax <= read.horizon {
+        let lost = if previous.read().xmax <= read.horizon {
             Some(ResyncReason::Truncated)
         } else if heard.overflowed {
             Some(ResyncReason::Gap)
@@ -162,24 +183,29 @@ impl Session<'_> {
             read.overflowed.then_some(ResyncReason::Bulk)
         };
         if let Some(reason) = lost {
-            return self.tell_gap(reason, cursor, position).await;
+            self.log.flushed(read.written).await?;
+            return self.tell_gap(reason, here, read.interest, position).await;
         }
+        let payloads = heard.payloads.iter();
         let mut changes = read.changes;
-        changes.extend(
-            heard
-                .payloads
-                .iter()
-                .filter_map(|payload| self.parse(payload)),
-        );
-        if changes.is_empty() && cursor == previous {
+        changes.extend(payloads.filter_map(|payload| self.parse(payload)));
+
+        let mut next = previous.clone();
+        next.advance(here.snapshot.clone(), read.written, read.flushed);
+        let news = !changes.is_empty()
+            || next.read() != previous.read()
+            || next.durable() != previous.durable()
+            || std::mem::replace(&mut self.interest, read.interest) != read.interest;
+        if !news {
             return Ok(true);
         }
         let batch = Captured::Batch {
             changes,
-            cursor: cursor.clone(),
+            cursor: next.durable(),
+            reached: reached(&here, read.interest),
         };
         let taken = self.hand_on(batch).await;
-        *position = Some(cursor);
+        *position = Some(next);
         Ok(taken)
     }
 
@@ -198,8 +224,9 @@ impl Session<'_> {
     async fn tell_gap(
         &self,
         reason: ResyncReason,
-        cursor: Cursor,
-        position: &mut Option<Cursor>,
+        here: Cursor,
+        interest: Generation,
+        position: &mut Option<Position>,
     ) -> Result<bool, Error> {
         info!(
             reason = reason.as_str(),
@@ -207,10 +234,13 @@ impl Session<'_> {
         );
         let gap = Captured::Gap {
             reason,
-            cursor: cursor.clone(),
+            reached: reached(&here, interest),
+            cursor: here.clone(),
         };
         let taken = self.hand_on(gap).await;
-        *position = Some(cursor);
+        if let Some(position) = position {
+            position.skip_to(here);
+        }
         Ok(taken)
     }
 
@@ -238,13 +268,26 @@ impl Session<'_> {
             .send_if_modified(|status| std::mem::replace(&mut status.doorbell, state) != state);
     }
 
-    async fn wait(&self) {
+    async fn wait(&self, unflushed: bool) {
         self.publish();
         let patience = self.doorbell.patience();
+        let patience = if unflushed {
+            patience.min(FLUSH_PATIENCE)
+        } else {
+            patience
+        };
         match self.listener {
             // Running out of patience is the ordinary way to notice that nothing happened.
             Some(listener) => drop(timeout(patience, listener.bell.wake()).await),
             None => sleep(patience).await,
         }
+    }
+}
+
+fn reached(here: &Cursor, interest: Generation) -> Reached {
+    Reached {
+        epoch: here.epoch.clone(),
+        snapshot: here.snapshot.clone().into(),
+        interest,
     }
 }

@@ -14,7 +14,7 @@ use indexmap::IndexMap;
 
 use super::Config;
 use crate::{
-    change::{Change, ResyncReason},
+    change::{Change, Reached, ResyncReason},
     invalidation::{CursorText, Flush, Folded, Invalidation},
     room::{Room, Target},
     sabotage::Step,
@@ -30,6 +30,7 @@ pub(super) struct Window {
     /// Deadlines so far.
     order: u64,
     reads: Reads,
+    reached: Reached,
     pending_entities: usize,
 }
 
@@ -53,19 +54,28 @@ enum Pending {
 
 impl Window {
     /// Nothing pending, at position `cursor`.
-    pub(super) fn new(config: Config, cursor: CursorText) -> Self {
+    pub(super) fn new(config: Config, cursor: CursorText, reached: Reached) -> Self {
         Self {
             config,
             slots: HashMap::new(),
             deadlines: BinaryHeap::new(),
             order: 0,
             reads: Reads::new(cursor),
+            reached,
             pending_entities: 0,
         }
     }
 
-    /// Takes in what one read of the log brought; `cursor` is the position after it.
-    pub(super) fn absorb(&mut self, changes: &[Change], cursor: CursorText, now: Instant) {
+    /// Takes in what one read of the log brought; `cursor` is the position after it, as far as it may
+    /// be handed out, and `reached` the position itself.
+    pub(super) fn absorb(
+        &mut self,
+        changes: &[Change],
+        cursor: CursorText,
+        reached: Reached,
+        now: Instant,
+    ) {
+        self.reached = reached;
         let read = self.reads.begin(cursor);
         for change in changes {
             for target in &change.targets {
@@ -76,8 +86,8 @@ impl Window {
     }
 
     /// Drops everything pending: all rooms are about to be told to resync from `cursor`.
-    pub(super) fn start_over(&mut self, cursor: CursorText) {
-        *self = Self::new(self.config.clone(), cursor);
+    pub(super) fn start_over(&mut self, cursor: CursorText, reached: Reached) {
+        *self = Self::new(self.config.clone(), cursor, reached);
     }
 
     /// Everything that is to be told by `now`.
@@ -101,6 +111,7 @@ impl Window {
         Flush {
             cursor,
             then: self.reads.safe(),
+            reached: self.reached.clone(),
             invalidations,
             resyncs,
         }

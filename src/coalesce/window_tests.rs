@@ -63,13 +63,23 @@ fn told(flush: &Flush) -> Vec<String> {
 #[test]
 fn a_quiet_room_is_told_at_once_and_then_once_per_window() {
     let start = Instant::now();
-    let mut window = Window::new(config(), "c0".into());
-    window.absorb(&[change(1, "7", &["a"])], "c1".into(), start);
+    let mut window = Window::new(config(), "c0".into(), Reached::default());
+    window.absorb(
+        &[change(1, "7", &["a"])],
+        "c1".into(),
+        Reached::default(),
+        start,
+    );
     assert_eq!(told(&window.flush(start)), ["a 7x1"]);
 
     for (xid, ms) in [(2, 10), (3, 100), (4, 299)] {
         let now = start + Duration::from_millis(ms);
-        window.absorb(&[change(xid, "7", &["a"])], format!("c{xid}").into(), now);
+        window.absorb(
+            &[change(xid, "7", &["a"])],
+            format!("c{xid}").into(),
+            Reached::default(),
+            now,
+        );
         assert_eq!(told(&window.flush(now)), [""; 0], "at {ms} ms");
     }
     assert_eq!(window.next_deadline(), Some(start + WINDOW));
@@ -86,11 +96,12 @@ fn a_quiet_room_is_told_at_once_and_then_once_per_window() {
 #[test]
 fn a_window_of_zero_tells_every_read() {
     let now = Instant::now();
-    let mut window = Window::new(config(), "c0".into());
+    let mut window = Window::new(config(), "c0".into(), Reached::default());
     for xid in 1..=3 {
         window.absorb(
             &[change(xid, "7", &["checkout:1"])],
             format!("c{xid}").into(),
+            Reached::default(),
             now,
         );
         assert_eq!(told(&window.flush(now)), ["checkout:1 7x1"]);
@@ -100,10 +111,20 @@ fn a_window_of_zero_tells_every_read() {
 #[test]
 fn rooms_wait_for_their_own_windows() {
     let start = Instant::now();
-    let mut window = Window::new(config(), "c0".into());
-    window.absorb(&[change(1, "7", &["a", "slow"])], "c1".into(), start);
+    let mut window = Window::new(config(), "c0".into(), Reached::default());
+    window.absorb(
+        &[change(1, "7", &["a", "slow"])],
+        "c1".into(),
+        Reached::default(),
+        start,
+    );
     window.flush(start);
-    window.absorb(&[change(2, "7", &["a", "slow"])], "c2".into(), start);
+    window.absorb(
+        &[change(2, "7", &["a", "slow"])],
+        "c2".into(),
+        Reached::default(),
+        start,
+    );
     assert_eq!(told(&window.flush(start + WINDOW)), ["a 7x1"]);
     assert_eq!(told(&window.flush(start + WINDOW * 3)), ["slow 7x1"]);
 }
@@ -111,13 +132,28 @@ fn rooms_wait_for_their_own_windows() {
 #[test]
 fn a_cursor_never_passes_a_change_that_still_waits() {
     let start = Instant::now();
-    let mut window = Window::new(config(), "c0".into());
-    window.absorb(&[change(1, "7", &["a", "slow"])], "c1".into(), start);
+    let mut window = Window::new(config(), "c0".into(), Reached::default());
+    window.absorb(
+        &[change(1, "7", &["a", "slow"])],
+        "c1".into(),
+        Reached::default(),
+        start,
+    );
     let flush = window.flush(start);
     assert_eq!((&*flush.cursor, &*flush.then), ("c0", "c1"));
 
-    window.absorb(&[change(2, "7", &["slow"])], "c2".into(), start);
-    window.absorb(&[change(3, "8", &["a"])], "c3".into(), start);
+    window.absorb(
+        &[change(2, "7", &["slow"])],
+        "c2".into(),
+        Reached::default(),
+        start,
+    );
+    window.absorb(
+        &[change(3, "8", &["a"])],
+        "c3".into(),
+        Reached::default(),
+        start,
+    );
     let flush = window.flush(start + WINDOW);
     assert_eq!(told(&flush), ["a 8x1"]);
     assert_eq!(
@@ -132,18 +168,18 @@ fn a_cursor_never_passes_a_change_that_still_waits() {
 #[test]
 fn too_much_to_tell_becomes_a_resync_and_frees_what_it_held() {
     let start = Instant::now();
-    let mut window = Window::new(config(), "c0".into());
+    let mut window = Window::new(config(), "c0".into(), Reached::default());
     let many: Vec<_> = (0..6)
         .map(|id| change(1, &id.to_string(), &["a"]))
         .collect();
-    window.absorb(&many, "c1".into(), start);
+    window.absorb(&many, "c1".into(), Reached::default(), start);
     assert_eq!(window.pending(), (1, 0));
     assert_eq!(told(&window.flush(start)), ["a resync"]);
 
     let rooms: Vec<_> = (0..9)
         .map(|room| change(2, "7", &[&format!("r{room}")]))
         .collect();
-    window.absorb(&rooms, "c2".into(), start);
+    window.absorb(&rooms, "c2".into(), Reached::default(), start);
     let told = told(&window.flush(start));
     assert_eq!(
         told.iter().filter(|told| told.ends_with("resync")).count(),
@@ -154,10 +190,11 @@ fn too_much_to_tell_becomes_a_resync_and_frees_what_it_held() {
 #[test]
 fn a_change_of_every_entity_resyncs_rooms_and_beginnings_of_rooms() {
     let now = Instant::now();
-    let mut window = Window::new(config(), "c0".into());
+    let mut window = Window::new(config(), "c0".into(), Reached::default());
     window.absorb(
         &[change(1, "*", &["product:*", "admin:stock"])],
         "c1".into(),
+        Reached::default(),
         now,
     );
     assert_eq!(
@@ -169,9 +206,14 @@ fn a_change_of_every_entity_resyncs_rooms_and_beginnings_of_rooms() {
 #[test]
 fn a_shutdown_tells_everything_that_waits() {
     let start = Instant::now();
-    let mut window = Window::new(config(), "c0".into());
+    let mut window = Window::new(config(), "c0".into(), Reached::default());
     for xid in 1..=2 {
-        window.absorb(&[change(xid, "7", &["a"])], "c".into(), start);
+        window.absorb(
+            &[change(xid, "7", &["a"])],
+            "c".into(),
+            Reached::default(),
+            start,
+        );
         window.flush(start);
     }
     assert_eq!(told(&window.flush_all(start)), ["a 7x1"]);
@@ -196,7 +238,7 @@ proptest! {
         let rooms = ["a", "slow", "checkout:1", "b"];
         let windows = [WINDOW, WINDOW * 3, Duration::ZERO, WINDOW];
         let mut now = Instant::now();
-        let mut window = Window::new(Config { max_entities_per_room: 100, max_pending: 1000, ..config() }, "0".into());
+        let mut window = Window::new(Config { max_entities_per_room: 100, max_pending: 1000, ..config() }, "0".into(), Reached::default());
         // Per room: (row, brought by read, waiting since); and when it was last told.
         let mut waiting: HashMap<usize, Vec<(usize, u64, Instant)>> = HashMap::new();
         let mut told_at: HashMap<usize, Instant> = HashMap::new();
@@ -212,7 +254,7 @@ proptest! {
                         batch.push(change(xid, &id.to_string(), &[rooms[room]]));
                         waiting.entry(room).or_default().push((id, reads, now));
                     }
-                    window.absorb(&batch, reads.to_string().into(), now);
+                    window.absorb(&batch, reads.to_string().into(), Reached::default(), now);
                 }
             }
             let oldest = |waiting: &HashMap<usize, Vec<(usize, u64, Instant)>>| {

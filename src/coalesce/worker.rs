@@ -9,7 +9,7 @@ use tokio::{
 
 use super::{Config, window::Window};
 use crate::{
-    change::{Captured, ResyncReason},
+    change::{Captured, Reached, ResyncReason},
     invalidation::{CursorText, Flush},
     room::Target,
     telemetry::{Metrics, Reason},
@@ -26,8 +26,9 @@ pub async fn run(
     metrics: Metrics,
 ) {
     let mut worker = Worker {
-        window: Window::new(config, "".into()),
+        window: Window::new(config, "".into(), Reached::default()),
         told: "".into(),
+        reached: 0,
         metrics,
     };
     loop {
@@ -65,6 +66,8 @@ struct Worker {
     window: Window,
     /// The cursor the hub knows.
     told: CursorText,
+    /// The interest the hub knows to be heeded.
+    reached: u64,
     metrics: Metrics,
 }
 
@@ -72,15 +75,24 @@ impl Worker {
     /// Takes in what capture hands on. A gap is told at once.
     fn take(&mut self, captured: Captured) -> Option<Flush> {
         match captured {
-            Captured::Batch { changes, cursor } => {
+            Captured::Batch {
+                changes,
+                cursor,
+                reached,
+            } => {
+                let cursor = cursor.to_string().into();
                 self.window
-                    .absorb(&changes, cursor.to_string().into(), Instant::now());
+                    .absorb(&changes, cursor, reached, Instant::now());
                 None
             }
-            Captured::Gap { reason, cursor } => {
+            Captured::Gap {
+                reason,
+                cursor,
+                reached,
+            } => {
                 let cursor: CursorText = cursor.to_string().into();
-                self.window.start_over(cursor.clone());
-                Some(resync_all(cursor, reason))
+                self.window.start_over(cursor.clone(), reached.clone());
+                Some(resync_all(cursor, reached, reason))
             }
         }
     }
@@ -88,8 +100,9 @@ impl Worker {
     fn is_news(&mut self, flush: &Flush) -> bool {
         self.count(flush);
         let empty = flush.invalidations.is_empty() && flush.resyncs.is_empty();
-        let moved = self.told != flush.then;
+        let moved = self.told != flush.then || self.reached != flush.reached.interest;
         self.told = flush.then.clone();
+        self.reached = flush.reached.interest;
         moved || !empty
     }
 
@@ -119,10 +132,11 @@ impl Worker {
     }
 }
 
-fn resync_all(cursor: CursorText, reason: ResyncReason) -> Flush {
+fn resync_all(cursor: CursorText, reached: Reached, reason: ResyncReason) -> Flush {
     Flush {
         cursor: cursor.clone(),
         then: cursor,
+        reached,
         invalidations: Vec::new(),
         resyncs: vec![(Target::every(), reason)],
     }

@@ -213,7 +213,6 @@ fn settings(port: u16, options: &Options) -> Vec<(String, String)> {
         ("port", port.to_string()),
         ("listen_addresses", addresses.into()),
         ("fsync", switch.into()),
-        ("synchronous_commit", switch.into()),
         ("full_page_writes", switch.into()),
     ];
     let own = own.map(|(name, value)| (name.into(), value));

@@ -207,7 +207,9 @@ impl Session {
             Ok(ClientMessage::Unsubscribe { id, rooms }) => {
                 Some((id, Request::Unsubscribe { rooms }))
             }
-            Ok(ClientMessage::Sync { id, rooms, .. }) => Some((id, Request::Sync { rooms })),
+            Ok(ClientMessage::Sync { id, since, rooms }) => {
+                Some((id, Request::Sync { since, rooms }))
+            }
             Ok(ClientMessage::Ping { id }) => {
                 let server_time = Timestamp::now();
                 self.say(&ServerMessage::Pong { id, server_time });

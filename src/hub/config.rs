@@ -8,11 +8,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResumeConfig {
-    /// How long the latest change of an entity is remembered.
+    /// How long what was told is remembered, and rooms that nobody is in any more.
     #[serde(with = "compact::required")]
     pub window: Duration,
-    /// Most entities remembered in all rooms together.
+    /// Most changes and empty rooms remembered; those who missed more are told from the log.
     pub entries: usize,
+    /// Most rooms for which clients that come back wait for the log at a time; further ones are told to
+    /// resync.
+    pub waiting: usize,
     /// Clients wait a random part of this before they refetch what is not on screen.
     #[serde(with = "compact::required")]
     pub spread: Duration,
@@ -23,6 +26,7 @@ impl Default for ResumeConfig {
         Self {
             window: Duration::from_secs(300),
             entries: 100_000,
+            waiting: 200_000,
             spread: Duration::from_secs(2),
         }
     }

@@ -2,12 +2,17 @@
 //!
 //! One task owns all of it, so joining a room and being told about it happen in one order and need
 //! no lock. `registry` knows who is where, `frame` encodes once what many are sent, `outbox` gets it
-//! onto a socket or keeps it within bounds.
+//! onto a socket or keeps it within bounds. `memory` knows what was told lately, `resume` lets those it
+//! cannot help share a look at the log, `replay` tells them again what they missed.
 
+mod answer;
 mod config;
 mod frame;
+mod memory;
 mod outbox;
 mod registry;
+mod replay;
+mod resume;
 mod worker;
 
 use std::sync::Arc;
@@ -68,6 +73,8 @@ pub enum Request {
     },
     /// What it missed.
     Sync {
+        /// The position it knows.
+        since: String,
         /// Names as the client gave them; all of its rooms where absent.
         rooms: Option<Vec<String>>,
     },
@@ -78,7 +85,7 @@ impl Request {
     pub fn rooms(&self) -> usize {
         match self {
             Self::Subscribe { rooms, .. } | Self::Unsubscribe { rooms } => rooms.len(),
-            Self::Sync { rooms } => rooms.as_ref().map_or(0, Vec::len),
+            Self::Sync { rooms, .. } => rooms.as_ref().map_or(0, Vec::len),
         }
     }
 }

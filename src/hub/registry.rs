@@ -2,10 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::{
-    interest::Interest,
-    room::{Room, Target},
-};
+use crate::room::{Room, Target};
 
 /// Names a session for as long as it is registered.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -16,7 +13,6 @@ pub struct SessionKey(usize);
 pub(super) struct Registry<S> {
     sessions: slab::Slab<Member<S>>,
     rooms: HashMap<Room, Vec<SessionKey>>,
-    interest: Interest,
     subscriptions: usize,
 }
 
@@ -27,12 +23,11 @@ struct Member<S> {
 }
 
 impl<S> Registry<S> {
-    /// Nobody is here; `interest` is told of rooms from the first member to the last.
-    pub(super) fn new(interest: Interest) -> Self {
+    /// Nobody is here.
+    pub(super) fn new() -> Self {
         Self {
             sessions: slab::Slab::new(),
             rooms: HashMap::new(),
-            interest,
             subscriptions: 0,
         }
     }
@@ -42,13 +37,14 @@ impl<S> Registry<S> {
         SessionKey(self.sessions.insert(Member { session, rooms }))
     }
 
-    /// Forgets a session and its subscriptions.
-    pub(super) fn leave(&mut self, key: SessionKey) -> Option<S> {
-        let member = self.sessions.try_remove(key.0)?;
-        for room in &member.rooms {
-            self.drop_member(room, key);
-        }
-        Some(member.session)
+    /// Forgets a session and its subscriptions; returns the rooms that nobody is in any more.
+    pub(super) fn leave(&mut self, key: SessionKey) -> Vec<Room> {
+        let Some(member) = self.sessions.try_remove(key.0) else {
+            return Vec::new();
+        };
+        let mut rooms: Vec<Room> = member.rooms.into_iter().collect();
+        rooms.retain(|room| self.drop_member(room, key));
+        rooms
     }
 
     /// Puts a session into a room. Returns false if it would be in more than `most`.
@@ -69,36 +65,37 @@ impl<S> Registry<S> {
             .map_or(room, |(known, _)| known)
             .clone();
         member.rooms.insert(room.clone());
-        let members = self.rooms.entry(room.clone()).or_default();
-        if members.is_empty() {
-            self.interest.begin(room);
-        }
-        members.push(key);
+        self.rooms.entry(room).or_default().push(key);
         self.subscriptions += 1;
         true
     }
 
-    pub(super) fn unsubscribe(&mut self, key: SessionKey, room: &str) {
-        let Some(member) = self.sessions.get_mut(key.0) else {
-            return;
-        };
-        if let Some(room) = member.rooms.take(room) {
-            self.drop_member(&room, key);
-        }
+    /// Takes a session out of a room; returns the room if nobody is in it any more.
+    pub(super) fn unsubscribe(&mut self, key: SessionKey, room: &str) -> Option<Room> {
+        let room = self.sessions.get_mut(key.0)?.rooms.take(room)?;
+        self.drop_member(&room, key).then_some(room)
     }
 
-    fn drop_member(&mut self, room: &Room, key: SessionKey) {
+    /// Whether a session is in a room.
+    pub(super) fn is_in(&self, key: SessionKey, room: &Room) -> bool {
+        let member = self.sessions.get(key.0);
+        member.is_some_and(|member| member.rooms.contains(room))
+    }
+
+    /// Returns whether that was the last member.
+    fn drop_member(&mut self, room: &Room, key: SessionKey) -> bool {
         let Some(members) = self.rooms.get_mut(room) else {
-            return;
+            return false;
         };
         if let Some(place) = members.iter().position(|member| *member == key) {
             members.swap_remove(place);
             self.subscriptions -= 1;
         }
-        if members.is_empty() {
+        let empty = members.is_empty();
+        if empty {
             self.rooms.remove(room);
-            self.interest.end(room);
         }
+        empty
     }
 
     pub(super) fn session(&self, key: SessionKey) -> Option<&S> {
@@ -179,14 +176,17 @@ mod tests {
         #[test]
         fn members_are_those_who_joined_and_did_not_leave(steps in steps()) {
             let most = 3;
-            let mut registry = Registry::new(Interest::default());
+            let mut registry = Registry::new();
             let mut model: Vec<(SessionKey, usize, HashSet<u8>)> = Vec::new();
             for (number, step) in steps.into_iter().enumerate() {
                 match step {
                     Step::Join => model.push((registry.join(number), number, HashSet::new())),
                     Step::Leave(at) if at < model.len() => {
-                        let (key, number, _) = model.swap_remove(at);
-                        prop_assert_eq!(registry.leave(key), Some(number));
+                        let (key, _, rooms) = model.swap_remove(at);
+                        let left: HashSet<Room> = registry.leave(key).into_iter().collect();
+                        let stay = |number: &u8| model.iter().any(|(.., rooms)| rooms.contains(number));
+                        let empty = rooms.into_iter().filter(|number| !stay(number)).map(room);
+                        prop_assert_eq!(left, empty.collect::<HashSet<Room>>());
                     }
                     Step::Subscribe(at, number) if at < model.len() => {
                         let (key, _, rooms) = &mut model[at];
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_target_covers_only_rooms_that_somebody_is_in() {
-        let mut registry = Registry::new(Interest::default());
+        let mut registry = Registry::new();
         let key = registry.join(());
         for name in ["product:1", "product:2", "order:1"] {
             registry.subscribe(key, &name.parse().unwrap(), 9);

@@ -1,13 +1,11 @@
 //! The task that owns rooms and sessions.
 
 use std::{
-    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
-use serde_json::Number;
 use tokio::{
     sync::{mpsc, watch},
     task::yield_now,
@@ -15,18 +13,20 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Command, Frame, Outbox, Request,
+    Command, Frame, Outbox,
     frame::About,
+    memory::{Memory, MemoryLimits},
     registry::{Registry, SessionKey},
+    replay::Replays,
+    resume::Resumes,
 };
 use crate::{
     change::ResyncReason,
+    history::Questions,
     interest::Interest,
     invalidation::{CursorText, Flush, Invalidation},
-    protocol::{
-        CloseReason, ConnectionId, ErrorCode, Limits, RoomStatus, Rooms, ServerMessage, Standing,
-    },
-    room::{Room, Target},
+    protocol::{CloseReason, ConnectionId, Limits, Rooms, ServerMessage},
+    room::Target,
     status::{DatabaseState, DatabaseStatus},
     telemetry::{Metrics, Reason},
 };
@@ -45,6 +45,16 @@ pub struct Settings {
     pub heartbeat: Duration,
     /// How far clients spread their refetches after a resync.
     pub spread: Duration,
+    /// Whether a position proves anything: not where changes are stored nowhere.
+    pub provable: bool,
+    /// How long what was told is remembered.
+    pub resume_window: Duration,
+    /// Most changes, and rooms that nobody is in, that are remembered.
+    pub resume_entries: usize,
+    /// Most rooms for which clients wait for the log.
+    pub resume_waiting: usize,
+    /// Most entities told again one by one, per room.
+    pub replay: usize,
     /// How far clients spread their return after a shutdown.
     pub drain: Duration,
 }
@@ -52,23 +62,42 @@ pub struct Settings {
 /// Rooms, sessions, and the position they are told of.
 #[derive(Debug)]
 pub struct Hub {
-    settings: Settings,
-    registry: Registry<Arc<Outbox>>,
+    pub(super) settings: Settings,
+    pub(super) registry: Registry<Arc<Outbox>>,
+    /// What was told lately.
+    pub(super) memory: Memory,
+    /// What was answered since the last change.
+    pub(super) replays: Replays,
+    /// Those who wait for the log.
+    pub(super) resumes: Resumes,
     /// `None` until the database has been reached for the first time.
-    cursor: Option<CursorText>,
+    pub(super) cursor: Option<CursorText>,
     /// Sessions that came before that.
     early: Vec<Command>,
     /// Since when the database is lost, if it is.
     lost_since: Option<Timestamp>,
-    metrics: Metrics,
+    pub(super) metrics: Metrics,
 }
 
 impl Hub {
     /// Nobody is here yet.
-    pub fn new(settings: Settings, interest: Interest, metrics: Metrics) -> Self {
+    pub fn new(
+        settings: Settings,
+        interest: Interest,
+        questions: Questions,
+        metrics: Metrics,
+    ) -> Self {
+        let limits = MemoryLimits {
+            window: settings.resume_window,
+            entries: settings.resume_entries,
+            entities_per_room: settings.replay,
+        };
         Self {
             settings,
-            registry: Registry::new(interest),
+            registry: Registry::new(),
+            memory: Memory::new(limits, interest),
+            replays: Replays::default(),
+            resumes: Resumes::new(questions, settings.resume_waiting),
             cursor: None,
             early: Vec::new(),
             lost_since: None,
@@ -91,6 +120,7 @@ impl Hub {
             tokio::select! {
                 Some(command) = commands.recv() => self.obey(command),
                 Some(flush) = flushes.recv() => self.deliver(flush).await,
+                (asked, answer) = self.resumes.answered() => self.conclude(asked, answer),
                 Ok(()) = status.changed() => {
                     let now = status.borrow_and_update().clone();
                     self.tell_database(&now);
@@ -126,12 +156,16 @@ impl Hub {
             ) => {
                 self.welcome(&connection, outbox, cursor, key);
             }
-            (Command::Leave { key }, _) => drop(self.registry.leave(key)),
-            (Command::Request { key, id, request }, cursor) => {
-                self.answer(key, id, request, cursor.unwrap_or_default());
-            }
+            (Command::Leave { key }, _) => self.leave(key),
+            (Command::Request { key, id, request }, _) => self.answer(key, id, request),
         }
         self.measure();
+    }
+
+    fn leave(&mut self, key: SessionKey) {
+        for room in self.registry.leave(key) {
+            self.memory.leave(&room, Instant::now());
+        }
     }
 
     fn welcome(
@@ -144,7 +178,7 @@ impl Hub {
         let joined = self.registry.join(outbox.clone());
         if key.send(joined).is_err() {
             // The session gave up waiting.
-            self.registry.leave(joined);
+            self.leave(joined);
             return;
         }
         let welcome = ServerMessage::Welcome {
@@ -165,72 +199,27 @@ impl Hub {
         }
     }
 
-    fn answer(
-        &mut self,
-        key: SessionKey,
-        id: Option<Number>,
-        request: Request,
-        cursor: CursorText,
-    ) {
-        let reply = match request {
-            Request::Subscribe { rooms, since } => {
-                // Without a position there is nothing to have missed. With one, it would take the
-                // log to prove that nothing was.
-                let standing = if since.is_some() {
-                    Standing::Resync
-                } else {
-                    Standing::Live
-                };
-                let rooms = rooms
-                    .into_iter()
-                    .map(|room| self.subscribe(key, room, standing))
-                    .collect();
-                ServerMessage::Subscribed { id, cursor, rooms }
-            }
-            Request::Unsubscribe { rooms } => {
-                rooms
-                    .iter()
-                    .for_each(|room| self.registry.unsubscribe(key, room));
-                ServerMessage::Unsubscribed { id, rooms }
-            }
-            Request::Sync { rooms } => {
-                let joined: HashSet<&str> = self.registry.rooms_of(key).map(Room::as_str).collect();
-                let rooms =
-                    rooms.unwrap_or_else(|| joined.iter().copied().map(str::to_owned).collect());
-                let rooms = rooms.into_iter().map(|room| stand(room, &joined)).collect();
-                ServerMessage::Synced { id, cursor, rooms }
-            }
-        };
-        if let Some(outbox) = self.registry.session(key) {
-            outbox.send(Frame::message(&reply), Instant::now());
-        }
-    }
-
-    fn subscribe(&mut self, key: SessionKey, name: String, standing: Standing) -> RoomStatus {
-        let most = self.settings.limits.rooms;
-        match name.parse::<Room>() {
-            Err(invalid) => RoomStatus::denied(name, ErrorCode::BadRoom, invalid.to_string()),
-            Ok(room) if self.registry.subscribe(key, &room, most) => {
-                RoomStatus::joined(name, standing)
-            }
-            Ok(_) => {
-                let message = format!("a connection may be in {most} rooms: leave some first");
-                RoomStatus::denied(name, ErrorCode::LimitExceeded, message)
-            }
-        }
-    }
-
     async fn deliver(&mut self, flush: Flush) {
+        self.replays.clear();
+        self.memory.advance(&flush.reached, Instant::now());
         for (target, reason) in &flush.resyncs {
             self.resync(target, *reason, &flush.cursor).await;
+            self.memory.record_resync(target, *reason);
         }
-        for invalidation in &flush.invalidations {
-            self.invalidate(invalidation, &flush.cursor).await;
+        let heard = |told: &Invalidation| self.registry.members(&told.room).next().is_some();
+        let last = flush.invalidations.iter().rposition(heard);
+        for (index, told) in flush.invalidations.into_iter().enumerate() {
+            // Whoever is told the last of them has been told all of them.
+            let is_last = Some(index) == last;
+            let cursor = if is_last { &flush.then } else { &flush.cursor };
+            self.invalidate(&told, cursor).await;
+            self.memory.record(&told.room, told.changes);
         }
         self.cursor = Some(flush.then);
         for early in std::mem::take(&mut self.early) {
             self.obey(early);
         }
+        self.measure();
     }
 
     async fn invalidate(&self, Invalidation { room, changes }: &Invalidation, cursor: &CursorText) {
@@ -243,6 +232,7 @@ impl Hub {
             room,
             cursor,
             changes,
+            replayed: false,
         };
         self.send_all(Frame::about(about, &message), self.registry.members(room))
             .await;
@@ -347,18 +337,8 @@ impl Hub {
         let (_, rooms, subscribers) = self.registry.size();
         self.metrics.rooms.set(rooms as i64);
         self.metrics.subscribers.set(subscribers as i64);
-    }
-}
-
-/// How a room stands for a client that asks what it missed.
-fn stand(room: String, joined: &HashSet<&str>) -> RoomStatus {
-    if joined.contains(room.as_str()) {
-        RoomStatus::joined(room, Standing::Resync)
-    } else {
-        RoomStatus::denied(
-            room,
-            ErrorCode::BadRoom,
-            "not a room of this connection: subscribe to it",
-        )
+        let (changes, rooms) = self.memory.size();
+        self.metrics.remembered_changes.set(changes as i64);
+        self.metrics.remembered_rooms.set(rooms as i64);
     }
 }

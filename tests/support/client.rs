@@ -16,6 +16,8 @@ use super::{database::Database, soon};
 pub(crate) struct Client {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     pub(crate) welcome: Value,
+    /// The newest position it was told.
+    pub(crate) cursor: String,
     /// What was told about rooms while something else was waited for.
     passed_over: Vec<Value>,
 }
@@ -46,6 +48,7 @@ impl Client {
         Self {
             socket: connected.expect("a WebSocket").0,
             welcome: Value::Null,
+            cursor: String::new(),
             passed_over: Vec::new(),
         }
     }
@@ -64,7 +67,11 @@ impl Client {
             loop {
                 match self.socket.next().await {
                     Some(Ok(Message::Text(text))) => {
-                        return serde_json::from_str(&text).expect("JSON");
+                        let message: Value = serde_json::from_str(&text).expect("JSON");
+                        if let Some(cursor) = message["cursor"].as_str() {
+                            cursor.clone_into(&mut self.cursor);
+                        }
+                        return message;
                     }
                     Some(Ok(Message::Close(Some(frame)))) => {
                         return json!({"closed": u16::from(frame.code), "reason": frame.reason.as_str()});
@@ -97,6 +104,13 @@ impl Client {
 
     pub(crate) async fn subscribe(&mut self, rooms: &[&str]) -> Value {
         self.say(json!({"type": "subscribe", "id": 1, "rooms": rooms}))
+            .await;
+        self.next_of("subscribed").await
+    }
+
+    /// Subscribes as somebody who was here before.
+    pub(crate) async fn resume(&mut self, rooms: &[&str], since: &str) -> Value {
+        self.say(json!({"type": "subscribe", "id": 1, "rooms": rooms, "since": since}))
             .await;
         self.next_of("subscribed").await
     }

@@ -88,6 +88,17 @@ impl Daemon {
         (status, body.to_owned())
     }
 
+    /// The value of an unlabelled metric.
+    pub(crate) async fn metric(&self, name: &str) -> u64 {
+        let (_, text) = self.get("/metrics").await;
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value
+            .and_then(|value| value.parse().ok())
+            .expect("a metric")
+    }
+
     pub(crate) async fn health(&self) -> serde_json::Value {
         let (status, body) = self.get("/health").await;
         assert_eq!(status, 200);

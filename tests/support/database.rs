@@ -57,6 +57,24 @@ impl Database {
         database
     }
 
+    /// A connection to a database that was made elsewhere.
+    pub(crate) async fn connect(url: &str) -> Self {
+        let client = connect(url).await;
+        let url = url.to_owned();
+        Self { url, client }
+    }
+
+    /// Runs a statement that returns one transaction id.
+    pub(crate) async fn xid(&self, sql: &str) -> u64 {
+        let rows = self.client.simple_query(sql).await.expect("a row");
+        let row = rows.iter().find_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        row.and_then(|xid| xid.parse().ok())
+            .expect("a transaction id")
+    }
+
     /// Runs statements, as one transaction if there are several.
     pub(crate) async fn run(&self, sql: &str) {
         if let Err(error) = self.client.batch_execute(sql).await {

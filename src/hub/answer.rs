@@ -1,0 +1,224 @@
+//! What the hub answers to the requests of a session.
+
+use std::time::Instant;
+
+use serde_json::Number;
+
+use super::{
+    Frame, Hub, Request,
+    registry::SessionKey,
+    replay::{Entered, Replays, Told, statuses, unprovable},
+    resume::{Asked, Log, Reply},
+};
+use crate::{
+    cursor::Cursor,
+    history::Answer,
+    invalidation::CursorText,
+    protocol::{ErrorCode, RoomStatus, ServerMessage, Standing},
+    room::Room,
+    telemetry::Reason,
+};
+
+impl Hub {
+    pub(super) fn answer(&mut self, key: SessionKey, id: Option<Number>, request: Request) {
+        match request {
+            Request::Subscribe { rooms, since } => {
+                let rooms = rooms.into_iter().map(|room| self.enter(key, room));
+                let rooms: Vec<Entered> = rooms.collect();
+                match since {
+                    Some(since) => self.resume(key, id, Reply::Subscribed, rooms, since),
+                    // Without a position there is nothing to have missed.
+                    None => {
+                        let live = |room: &Room| {
+                            RoomStatus::joined(room.as_str().to_owned(), Standing::Live)
+                        };
+                        let rooms = statuses(rooms, live);
+                        self.reply(key, id, Reply::Subscribed, self.position(), rooms);
+                    }
+                }
+            }
+            Request::Unsubscribe { rooms } => {
+                for room in &rooms {
+                    if let Some(empty) = self.registry.unsubscribe(key, room) {
+                        self.memory.leave(&empty, Instant::now());
+                    }
+                }
+                self.send(
+                    key,
+                    Frame::message(&ServerMessage::Unsubscribed { id, rooms }),
+                );
+            }
+            Request::Sync { since, rooms } => {
+                let rooms = match rooms {
+                    Some(names) => names
+                        .into_iter()
+                        .map(|name| self.entered(key, name))
+                        .collect(),
+                    None => self.registry.rooms_of(key).cloned().map(Ok).collect(),
+                };
+                self.resume(key, id, Reply::Synced, rooms, since);
+            }
+        }
+    }
+
+    /// Answers those who waited for the log.
+    pub(super) fn conclude(&mut self, asked: Vec<Asked>, answer: Option<Answer>) {
+        self.metrics.history_reads.inc();
+        let Some(answer) = answer else {
+            for asked in asked {
+                self.unproven(asked, "the log cannot be read now");
+            }
+            return;
+        };
+        let log = Log::new(answer.changes);
+        let most = self.settings.replay;
+        // Not shared with those who come later: they may have missed what was told since the log was read.
+        let mut replays = Replays::default();
+        for (asked, proven) in asked.into_iter().zip(answer.proven) {
+            match proven {
+                Ok(()) => {
+                    let missed = |room: &Room| log.missed(room, &asked.since, most);
+                    let told = replays.tell(asked.rooms, &asked.text, &self.position(), missed);
+                    self.tell(asked.key, asked.id, asked.reply, told);
+                }
+                Err(reason) => self.unproven(asked, unprovable(reason)),
+            }
+        }
+    }
+
+    fn enter(&mut self, key: SessionKey, name: String) -> Entered {
+        let most = self.settings.limits.rooms;
+        let Ok(room) = name.parse::<Room>() else {
+            return self.entered(key, name);
+        };
+        if !self.registry.subscribe(key, &room, most) {
+            let message = format!("a connection may be in {most} rooms: leave some first");
+            return Err(RoomStatus::denied(name, ErrorCode::LimitExceeded, message));
+        }
+        self.memory.enter(&room);
+        Ok(room)
+    }
+
+    fn entered(&self, key: SessionKey, name: String) -> Entered {
+        match name.parse::<Room>() {
+            Ok(room) if self.registry.is_in(key, &room) => Ok(room),
+            Ok(_) => {
+                let message = "not a room of this connection: subscribe to it";
+                Err(RoomStatus::denied(name, ErrorCode::BadRoom, message))
+            }
+            Err(invalid) => Err(RoomStatus::denied(
+                name,
+                ErrorCode::BadRoom,
+                invalid.to_string(),
+            )),
+        }
+    }
+
+    /// Tells a client what it missed: from memory, else from the log, else to fetch everything again.
+    fn resume(
+        &mut self,
+        key: SessionKey,
+        id: Option<Number>,
+        reply: Reply,
+        rooms: Vec<Entered>,
+        text: String,
+    ) {
+        let parsed = text.parse::<Cursor>();
+        let text: CursorText = text.into();
+        let since = match parsed {
+            Ok(since) if self.settings.provable => since,
+            Ok(_) => {
+                let why = "this daemon stores no changes";
+                let rooms = statuses(rooms, |room| self.unproven_room(room, why));
+                return self.reply(key, id, reply, self.position(), rooms);
+            }
+            Err(invalid) => {
+                let why = invalid.to_string();
+                let rooms = statuses(rooms, |room| self.unproven_room(room, &why));
+                return self.reply(key, id, reply, self.position(), rooms);
+            }
+        };
+        let asked = Asked {
+            key,
+            id,
+            reply,
+            rooms,
+            text,
+            since,
+        };
+        let mut rooms = asked.rooms.iter().flatten();
+        let place = self.memory.place(&asked.since);
+        match place.filter(|place| rooms.all(|room| self.memory.knows(room, *place))) {
+            Some(place) => {
+                let missed = |room: &Room| self.memory.missed(room, place);
+                let here = self.position();
+                let told = self.replays.tell(asked.rooms, &asked.text, &here, missed);
+                self.tell(key, asked.id, reply, told);
+            }
+            None => {
+                if let Some(asked) = self.resumes.wait(asked) {
+                    self.unproven(asked, "too many clients come back at once");
+                }
+            }
+        }
+    }
+
+    fn tell(&self, key: SessionKey, id: Option<Number>, reply: Reply, told: Told) {
+        for status in &told.rooms {
+            self.count(status.status);
+        }
+        self.reply(key, id, reply, told.cursor, told.rooms);
+        for frame in told.frames {
+            self.send(key, frame);
+        }
+    }
+
+    fn unproven(&self, asked: Asked, why: &str) {
+        let rooms = statuses(asked.rooms, |room| self.unproven_room(room, why));
+        self.reply(asked.key, asked.id, asked.reply, self.position(), rooms);
+    }
+
+    fn unproven_room(&self, room: &Room, why: &str) -> RoomStatus {
+        self.count(Standing::Resync);
+        RoomStatus::unproven(room.as_str().to_owned(), why)
+    }
+
+    fn reply(
+        &self,
+        key: SessionKey,
+        id: Option<Number>,
+        reply: Reply,
+        cursor: CursorText,
+        rooms: Vec<RoomStatus>,
+    ) {
+        let message = match reply {
+            Reply::Subscribed => ServerMessage::Subscribed { id, cursor, rooms },
+            Reply::Synced => ServerMessage::Synced { id, cursor, rooms },
+        };
+        self.send(key, Frame::message(&message));
+    }
+
+    fn send(&self, key: SessionKey, frame: Frame) {
+        if let Some(outbox) = self.registry.session(key) {
+            outbox.send(frame, Instant::now());
+        }
+    }
+
+    /// Where sessions that have seen everything are.
+    fn position(&self) -> CursorText {
+        self.cursor.clone().unwrap_or_default()
+    }
+
+    fn count(&self, standing: Standing) {
+        let outcome = match standing {
+            Standing::Live => "live",
+            Standing::Replayed => "replayed",
+            Standing::Resync => "resync",
+            Standing::Denied => "denied",
+        };
+        self.metrics
+            .resumes
+            .get_or_create(&Reason::new(outcome))
+            .inc();
+    }
+}

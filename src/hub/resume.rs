@@ -1,0 +1,195 @@
+//! Clients that come back with a position that the memory does not reach: they share questions to the
+//! log, one at a time, however many they are.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    future::pending,
+    time::Duration,
+};
+
+use serde_json::Number;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep_until},
+};
+
+use super::{memory::Missed, registry::SessionKey};
+use crate::{
+    change::{Change, ResyncReason},
+    cursor::Cursor,
+    history::{Answer, Question, Questions},
+    invalidation::{CursorText, Folded},
+    protocol::RoomStatus,
+    room::{Room, Target},
+};
+
+/// Most rooms that one question names; those who ask for more wait for the next.
+const MAX_ROOMS: usize = 20_000;
+/// Least time between an answer and the next question.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// What a client asks that comes back.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// Who asks.
+    pub(super) key: SessionKey,
+    /// The request's number.
+    pub(super) id: Option<Number>,
+    /// Which reply it waits for.
+    pub(super) reply: Reply,
+    /// The rooms it is in, and those it may not be in.
+    pub(super) rooms: Vec<Result<Room, RoomStatus>>,
+    /// Its position as it gave it.
+    pub(super) text: CursorText,
+    /// Its position.
+    pub(super) since: Cursor,
+}
+
+/// Which reply a request wants.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Reply {
+    Subscribed,
+    Synced,
+}
+
+/// Those who wait for the log.
+#[derive(Debug)]
+pub(super) struct Resumes {
+    questions: Questions,
+    most_rooms: usize,
+    queue: VecDeque<Asked>,
+    /// Rooms in the queue.
+    rooms: usize,
+    asked: Option<InFlight>,
+    /// No question before then.
+    rest: Instant,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    asked: Vec<Asked>,
+    answer: oneshot::Receiver<Answer>,
+    since: Instant,
+}
+
+impl Resumes {
+    /// Nobody waits; at most `most_rooms` rooms will be waited for at a time.
+    pub(super) fn new(questions: Questions, most_rooms: usize) -> Self {
+        Self {
+            questions,
+            most_rooms,
+            queue: VecDeque::new(),
+            rooms: 0,
+            asked: None,
+            rest: Instant::now(),
+        }
+    }
+
+    /// Lets a client wait for the log, or hands it back if too many wait already.
+    pub(super) fn wait(&mut self, asked: Asked) -> Option<Asked> {
+        if self.rooms + asked.rooms.len() > self.most_rooms {
+            return Some(asked);
+        }
+        self.rooms += asked.rooms.len();
+        self.queue.push_back(asked);
+        None
+    }
+
+    /// Waits for the next answer, asking when it is time. Those who asked together are answered
+    /// together; without an answer, the log cannot be read. Loses nothing when cancelled.
+    pub(super) async fn answered(&mut self) -> (Vec<Asked>, Option<Answer>) {
+        if self.asked.is_none() {
+            if self.queue.is_empty() {
+                return pending().await;
+            }
+            sleep_until(self.rest).await;
+            self.ask();
+        }
+        let Some(flight) = &mut self.asked else {
+            return pending().await;
+        };
+        let answer = (&mut flight.answer).await.ok();
+        // The log is asked for at most half of the time.
+        let took = flight.since.elapsed();
+        self.rest = Instant::now() + took.max(PAUSE);
+        let asked = self.asked.take().map(|flight| flight.asked);
+        (asked.unwrap_or_default(), answer)
+    }
+
+    fn ask(&mut self) {
+        let (mut asked, mut rooms, mut since) = (Vec::new(), HashSet::new(), Vec::new());
+        while rooms.len() < MAX_ROOMS {
+            let Some(next) = self.queue.pop_front() else {
+                break;
+            };
+            self.rooms -= next.rooms.len();
+            rooms.extend(next.rooms.iter().flatten().cloned());
+            since.push(next.since.clone());
+            asked.push(next);
+        }
+        let (answer, answered) = oneshot::channel();
+        let question = Question {
+            since,
+            rooms,
+            answer,
+        };
+        // If nobody takes questions, the answer is dropped with them.
+        let _ = self.questions.try_send(question);
+        self.asked = Some(InFlight {
+            asked,
+            answer: answered,
+            since: Instant::now(),
+        });
+    }
+}
+
+/// What the log says, by room.
+#[derive(Debug)]
+pub(super) struct Log {
+    changes: Vec<Change>,
+    by_room: HashMap<Room, Vec<usize>>,
+    /// Changes that concern many rooms at once.
+    broad: Vec<(Target, usize)>,
+}
+
+impl Log {
+    pub(super) fn new(changes: Vec<Change>) -> Self {
+        let mut by_room: HashMap<Room, Vec<usize>> = HashMap::new();
+        let mut broad = Vec::new();
+        for (index, change) in changes.iter().enumerate() {
+            for target in &change.targets {
+                match target {
+                    Target::Room(room) => by_room.entry(room.clone()).or_default().push(index),
+                    Target::Prefix(_) => broad.push((target.clone(), index)),
+                }
+            }
+        }
+        Self {
+            changes,
+            by_room,
+            broad,
+        }
+    }
+
+    /// What a client that was at `since` missed of `room`.
+    pub(super) fn missed(&self, room: &Room, since: &Cursor, most: usize) -> Missed {
+        let unseen = |index: &usize| !since.snapshot.saw(self.changes[*index].xid);
+        let mut broad = self.broad.iter();
+        if broad.any(|(target, index)| target.covers(room) && unseen(index)) {
+            return Missed::Resync(ResyncReason::Bulk);
+        }
+        let mut entities = indexmap::IndexMap::new();
+        let in_room = self.by_room.get(room).map_or(&[][..], Vec::as_slice);
+        for index in in_room.iter().filter(|index| unseen(index)) {
+            let change = &self.changes[*index];
+            if change.is_bulk() {
+                return Missed::Resync(ResyncReason::Bulk);
+            }
+            entities
+                .entry((change.entity.clone(), change.id.clone()))
+                .and_modify(|folded: &mut Folded| folded.absorb(change))
+                .or_insert_with(|| Folded::new(change));
+        }
+        Missed::new(entities.into_values().collect(), most)
+    }
+}
