@@ -54,6 +54,18 @@ pub(crate) enum Note {
     Odd(String),
 }
 
+impl Note {
+    /// The one room that it is about.
+    pub(crate) fn room(&self) -> Option<&Room> {
+        match self {
+            Self::Asks(room, _) | Self::Holds(room) | Self::Stands(room, _) => Some(room),
+            Self::Leaves(room) | Self::Left(room) => Some(room),
+            Self::Told(told) => Some(&told.room),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

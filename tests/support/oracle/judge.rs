@@ -55,6 +55,8 @@ impl Missing {
 pub(crate) struct Wrong {
     pub(crate) client: usize,
     pub(crate) at: Instant,
+    /// The room it is about, if it is about one.
+    pub(crate) room: Option<Room>,
     pub(crate) what: String,
 }
 
@@ -157,7 +159,7 @@ impl Reading<'_> {
                 let all = self.rooms.values_mut();
                 all.for_each(|debt| debt.turn(at, false));
             }
-            Note::Odd(what) => self.wrong(at, what.clone()),
+            Note::Odd(what) => self.wrong(at, None, what.clone()),
         }
     }
 
@@ -179,6 +181,7 @@ impl Reading<'_> {
         self.verdict.tally.told += 1;
         self.verdict.tally.replayed += usize::from(told.replayed);
         self.must_be_in(at, &told.room);
+        let mut wrong = Vec::new();
         for token in told
             .tokens
             .iter()
@@ -191,11 +194,10 @@ impl Reading<'_> {
             };
             let Told { room, thing, .. } = told;
             let what = format!("{room} was told of {thing} with {token}, which {fate}");
-            self.verdict.wrong.push(Wrong {
-                client: self.client,
-                at,
-                what,
-            });
+            wrong.push(what);
+        }
+        for what in wrong {
+            self.wrong(at, Some(&told.room), what);
         }
         let debt = self.room(&told.room);
         debt.told.insert(told.thing.clone(), at);
@@ -204,7 +206,8 @@ impl Reading<'_> {
     /// Nobody hears of a room before asking for it on this connection, or after leaving it.
     fn must_be_in(&mut self, at: Instant, room: &Room) {
         if !self.asked.contains_key(room) {
-            self.wrong(at, format!("was told about {room} without being in it"));
+            let what = format!("was told about {room} without being in it");
+            self.wrong(at, Some(room), what);
         }
     }
 
@@ -235,9 +238,13 @@ impl Reading<'_> {
         self.rooms.entry(room.clone()).or_default()
     }
 
-    fn wrong(&mut self, at: Instant, what: String) {
-        let client = self.client;
-        self.verdict.wrong.push(Wrong { client, at, what });
+    fn wrong(&mut self, at: Instant, room: Option<&Room>, what: String) {
+        self.verdict.wrong.push(Wrong {
+            client: self.client,
+            at,
+            room: room.cloned(),
+            what,
+        });
     }
 }
 

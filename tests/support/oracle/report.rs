@@ -1,23 +1,18 @@
 //! What a run has shown, in words that help to find out why.
 
-use std::{
-    fmt::Write as _,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{fmt::Write as _, path::PathBuf, time::Instant};
 
 use super::{
-    journal::{Journal, Note, SharedJournal},
-    judge::{Missing, Verdict},
+    journal::{Journal, Note, Room, SharedJournal},
+    judge::{Missing, Verdict, Wrong},
     scenario::Scenario,
-    truth::Truth,
+    truth::{Change, Truth},
 };
 
 /// Violations that are shown; the others are counted.
 const SHOWN: usize = 3;
-/// What is shown of a journal before a change and after it.
-const AROUND: Duration = Duration::from_secs(3);
-const NOTES: usize = 60;
+/// Notes that are shown of what was before a moment, and of what was after it.
+const NOTES: usize = 25;
 
 pub(crate) struct Report {
     pub(crate) scenario: Scenario,
@@ -41,14 +36,31 @@ impl Report {
         journals: &[SharedJournal],
     ) -> Self {
         let mut details = String::new();
-        for missing in verdict.missing.iter().take(SHOWN) {
-            let journal = journals[missing.client].lock();
-            describe(&mut details, missing, &journal);
+        for Missing {
+            client,
+            room,
+            change,
+        } in verdict.missing.iter().take(SHOWN)
+        {
+            let Change { thing, token, .. } = &change.change;
+            let what = format!("was not told in {room} of {thing} with {token}");
+            let _ = writeln!(details, "client {client} {what}");
+            quote(
+                &mut details,
+                &journals[*client].lock(),
+                change.begun,
+                Some(room),
+            );
         }
-        for wrong in verdict.wrong.iter().take(SHOWN) {
-            let journal = journals[wrong.client].lock();
-            let _ = writeln!(details, "client {}: {}", wrong.client, wrong.what);
-            quote(&mut details, &journal, wrong.at, |_| true);
+        for Wrong {
+            client,
+            at,
+            room,
+            what,
+        } in verdict.wrong.iter().take(SHOWN)
+        {
+            let _ = writeln!(details, "client {client} {what}");
+            quote(&mut details, &journals[*client].lock(), *at, room.as_ref());
         }
         Self {
             scenario,
@@ -108,34 +120,19 @@ impl Report {
     }
 }
 
-fn describe(text: &mut String, missing: &Missing, journal: &Journal) {
-    let Missing {
-        client,
-        room,
-        change,
-    } = missing;
-    let _ = writeln!(
-        text,
-        "client {client} was not told in {room} of {} with {}",
-        change.change.thing, change.change.token
-    );
-    quote(text, journal, change.begun, |note| match note {
-        Note::Asks(about, _) | Note::Stands(about, _) => about == room,
-        Note::Holds(about) | Note::Leaves(about) | Note::Left(about) => about == room,
-        Note::Told(told) => told.room == *room,
+/// The notes around `moment` that have to do with `room`, or with all rooms.
+fn quote(text: &mut String, journal: &Journal, moment: Instant, room: Option<&Room>) {
+    let matters = |note: &&(Instant, Note)| match (room, note.1.room()) {
+        (Some(room), Some(about)) => room == about,
         _ => true,
-    });
-}
-
-/// The notes around `moment` that `matter`.
-fn quote(text: &mut String, journal: &Journal, moment: Instant, matter: impl Fn(&Note) -> bool) {
-    let near = |at: &Instant| {
-        at.saturating_duration_since(moment) < AROUND
-            && moment.saturating_duration_since(*at) < AROUND
     };
-    let notes = journal.notes.iter();
-    let notes = notes.filter(|(at, note)| near(at) && matter(note));
-    for (at, note) in notes.take(NOTES) {
+    let (before, after) = journal
+        .notes
+        .split_at(journal.notes.partition_point(|(at, _)| *at < moment));
+    let mut notes: Vec<_> = before.iter().rev().filter(matters).take(NOTES).collect();
+    notes.reverse();
+    notes.extend(after.iter().filter(matters).take(NOTES));
+    for (at, note) in notes {
         let after = at.saturating_duration_since(moment).as_secs_f64();
         let before = moment.saturating_duration_since(*at).as_secs_f64();
         let _ = writeln!(text, "    {:+8.3} s  {note}", after - before);
