@@ -27,29 +27,36 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// The first row is the horizon. Then come changes of the rooms asked for, newest first, so that the
-/// limit cuts off what only the oldest positions need: after those of transactions that were still
-/// running at some position, which may be far back, those from the lowest `xmax` on.
+/// The first row says how far back the others reach: to the newest rows of the log, and to the whole of
+/// no large transaction, so that nobody who was away for an hour makes the database read an hour. Then
+/// come changes of the rooms asked for: those of transactions that were still running at
+/// some position and may be far back, and those from the lowest `xmax` of all positions on.
 ///
 /// Planned for each question, because only constants let Postgres look rooms up in a hash table.
 const READ: &str = "
-    select horizon, false, null::xid8, null::timestamptz, null, null, null, null::text[], null::text[],
-           null::jsonb, null::jsonb, null
-      from pgbell.install
+      with bounds as materialized (
+           select greatest($2::text::xid8, (select xid from pgbell.change where xid >= $2::text::xid8
+                                             order by xid desc offset $4 limit 1)) as lowest,
+                  exists (select from pgbell.change
+                           where xid = any ($1::text[]::xid8[]) and xid < $2::text::xid8
+                          offset $4) as late_cut_off)
+    select horizon, lowest, late_cut_off,
+           exists (select from pgbell.change where xid >= lowest offset 2 * $4), null::xid8, null::timestamptz, null, null, null,
+           null::text[], null::text[], null::jsonb, null::jsonb, null
+      from pgbell.install, bounds
     union all
-   (select null::xid8, true, xid, at, entity, id, op, events, rooms, old, new, origin
-      from pgbell.change
-     where xid = any ($1::text[]::xid8[]) and xid < $2::text::xid8 and
-           exists (select from unnest(rooms) as room where room = any ($3) or room like '%*')
-     order by xid desc
-     limit $4)
+    select null, null, null, null, xid, at, entity, id, op, events, rooms, old, new, origin
+      from (select * from pgbell.change
+             where xid = any ($1::text[]::xid8[]) and xid < $2::text::xid8
+             limit $4) as late
+     where exists (select from unnest(rooms) as room where room = any ($3) or room like '%*')
     union all
-   (select null::xid8, false, xid, at, entity, id, op, events, rooms, old, new, origin
-      from pgbell.change
-     where xid >= $2::text::xid8 and
-           exists (select from unnest(rooms) as room where room = any ($3) or room like '%*')
-     order by xid desc
-     limit $4)";
+    select null, null, null, null, xid, at, entity, id, op, events, rooms, old, new, origin
+      from (select * from pgbell.change
+             where xid >= (select lowest from bounds)
+             order by xid
+             limit 2 * $4) as recent
+     where exists (select from unnest(rooms) as room where room = any ($3) or room like '%*')";
 
 const TYPES: [Type; 4] = [Type::TEXT_ARRAY, Type::TEXT, Type::TEXT_ARRAY, Type::INT8];
 
@@ -59,8 +66,8 @@ const SETTINGS: &str = "
     set jit = off;
     set default_transaction_read_only = on";
 
-/// Columns before those of a change: the horizon, and whether the change was running somewhere.
-const COLUMNS: usize = 2;
+/// Columns that tell how far the read reaches; those of a change follow.
+const COLUMNS: usize = 4;
 
 /// Answers questions until nobody asks any more.
 pub(super) async fn serve(
@@ -125,11 +132,9 @@ impl Reader<'_> {
             found = self.read(&session, question, &range).await?;
         }
         for (since, proven) in question.since.iter().zip(&mut proven) {
-            let reaches = || found.reaches(&since.snapshot, self.config.read_limit as usize);
-            *proven = proven.and_then(|()| reaches());
+            *proven = proven.and_then(|()| found.reaches(&since.snapshot));
         }
         self.session = Some(session);
-        found.changes.reverse();
         debug!(
             positions = since.len(),
             changes = found.changes.len(),
@@ -148,8 +153,9 @@ impl Reader<'_> {
         range: &Range,
     ) -> Result<Found, Error> {
         let rooms: Vec<&str> = question.rooms.iter().map(|room| room.as_str()).collect();
-        let limit = i64::from(self.config.read_limit) + 1;
-        let values: [&(dyn ToSql + Sync); 4] = [&range.running, &range.from, &rooms, &limit];
+        let from = range.from.to_string();
+        let limit = i64::from(self.config.read_limit);
+        let values: [&(dyn ToSql + Sync); 4] = [&range.running, &from, &rooms, &limit];
         let params = values.into_iter().zip(TYPES);
         let failed = || Error::query("read what clients missed");
         let rows = session
@@ -158,7 +164,10 @@ impl Reader<'_> {
             .await
             .map_err(failed())?;
         let mut rows = pin!(rows);
-        let mut found = Found::default();
+        let mut found = Found {
+            from: range.from,
+            ..Found::default()
+        };
         while let Some(row) = rows.try_next().await.map_err(failed())? {
             found
                 .take(&row, self.interest, self.metrics)
@@ -171,7 +180,7 @@ impl Reader<'_> {
 /// What has to be read for some positions: as they are given to the statement.
 struct Range {
     /// The lowest `xmax`.
-    from: String,
+    from: u64,
     /// Transactions that were running at any of them.
     running: Vec<String>,
 }
@@ -182,7 +191,7 @@ impl Range {
         let running = positions.iter().flat_map(|position| &position.running);
         let running: HashSet<u64> = running.copied().collect();
         Some(Self {
-            from: from.to_string(),
+            from,
             running: running.iter().map(u64::to_string).collect(),
         })
     }
@@ -190,15 +199,17 @@ impl Range {
 
 #[derive(Debug, Default)]
 struct Found {
-    horizon: u64,
-    /// Newest first.
     changes: Vec<Change>,
-    /// Rows of transactions that were running at some position.
-    late: usize,
-    /// The others.
-    rows: usize,
-    /// The lowest transaction of those.
+    /// Positions whose `xmax` is not above this may have missed dropped changes.
+    horizon: u64,
+    /// The lowest `xmax` of all positions.
+    from: u64,
+    /// Of transactions from there on, those below this were not read.
     lowest: u64,
+    /// Whether some of the earlier ones were not read.
+    late_cut_off: bool,
+    /// Whether one transaction alone was more than is read.
+    cut_off: bool,
 }
 
 impl Found {
@@ -210,13 +221,10 @@ impl Found {
     ) -> Result<(), tokio_postgres::Error> {
         if let Some(Xid8(horizon)) = row.try_get(0)? {
             self.horizon = horizon;
+            self.lowest = row.try_get::<_, Xid8>(1)?.0;
+            self.late_cut_off = row.try_get(2)?;
+            self.cut_off = row.try_get(3)?;
             return Ok(());
-        }
-        if row.try_get(1)? {
-            self.late += 1;
-        } else {
-            self.rows += 1;
-            self.lowest = LogRow::xid(row, COLUMNS)?;
         }
         let change = LogRow::from_columns(row, COLUMNS).unwrap_or_else(|_| LogRow::unreadable());
         self.changes
@@ -225,18 +233,54 @@ impl Found {
     }
 
     /// Whether everything since `position` is here.
-    fn reaches(&self, position: &Snapshot, limit: usize) -> Result<(), ResyncReason> {
+    fn reaches(&self, position: &Snapshot) -> Result<(), ResyncReason> {
         // The leaf may have been emptied since the position was judged.
         if position.xmax <= self.horizon {
             return Err(ResyncReason::Truncated);
         }
-        let needs = |xid: u64| xid <= self.lowest;
-        let running_too = || position.running.iter().any(|xid| needs(*xid));
-        let cut_off = self.rows > limit && (needs(position.xmax) || running_too());
-        let cut_off_late = self.late > limit && !position.running.is_empty();
-        if cut_off || cut_off_late {
+        let not_read = self.from..self.lowest;
+        let running = &position.running;
+        if self.cut_off
+            || position.xmax < self.lowest
+            || running.iter().any(|xid| not_read.contains(xid))
+            || (self.late_cut_off && !running.is_empty())
+        {
             return Err(ResyncReason::Bulk);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_is_answered_only_if_every_transaction_it_has_not_seen_was_read() {
+        let found = Found {
+            horizon: 40,
+            from: 50,
+            lowest: 70,
+            ..Found::default()
+        };
+        let reaches = |found: &Found, text: &str| found.reaches(&text.parse().unwrap());
+        assert_eq!(reaches(&found, "70:70:"), Ok(()));
+        assert_eq!(reaches(&found, "69:69:"), Err(ResyncReason::Bulk));
+        assert_eq!(
+            reaches(&found, "60:80:60"),
+            Err(ResyncReason::Bulk),
+            "60 was not read"
+        );
+        assert_eq!(
+            reaches(&found, "45:80:45"),
+            Ok(()),
+            "45 was read with the late ones"
+        );
+        let cut_off = Found {
+            late_cut_off: true,
+            ..found
+        };
+        assert_eq!(reaches(&cut_off, "45:80:45"), Err(ResyncReason::Bulk));
+        assert_eq!(reaches(&cut_off, "40:40:"), Err(ResyncReason::Truncated));
     }
 }

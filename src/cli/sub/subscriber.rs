@@ -132,11 +132,13 @@ impl Subscriber {
                 self.is_subscribed = true;
                 self.cursor = Some(cursor);
             }
-            Message::Invalidate { cursor, .. } | Message::Resync { cursor, .. } => {
-                self.cursor = Some(cursor)
-            }
-            // Until the rooms are joined again, a newer position would leave out what they missed.
-            Message::Heartbeat { cursor, .. } | Message::Fresh { cursor } if self.is_subscribed => {
+            // Until the rooms have been answered, a newer position would leave out what they missed.
+            Message::Invalidate { cursor, .. }
+            | Message::Resync { cursor, .. }
+            | Message::Heartbeat { cursor, .. }
+            | Message::Fresh { cursor }
+                if self.is_subscribed =>
+            {
                 self.cursor = Some(cursor);
             }
             Message::Goodbye { retry_after_ms, .. } => {
