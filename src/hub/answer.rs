@@ -64,6 +64,8 @@ impl Hub {
     /// Answers those who waited for the log.
     pub(super) fn conclude(&mut self, asked: Vec<Asked>, answer: Option<Answer>) {
         self.metrics.history_reads.inc();
+        let asked = asked.into_iter().map(|asked| self.still_in(asked));
+        let asked: Vec<Asked> = asked.collect();
         let Some(answer) = answer else {
             for asked in asked {
                 self.unproven(asked, "the log cannot be read now");
@@ -84,6 +86,16 @@ impl Hub {
                 Err(reason) => self.unproven(asked, unprovable(reason)),
             }
         }
+    }
+
+    /// Passes over the rooms that a client has left while it waited.
+    fn still_in(&self, mut asked: Asked) -> Asked {
+        let rooms = asked.rooms.into_iter().map(|room| {
+            let name = room?.as_str().to_owned();
+            self.entered(asked.key, name)
+        });
+        asked.rooms = rooms.collect();
+        asked
     }
 
     fn enter(&mut self, key: SessionKey, name: String) -> Entered {

@@ -4,20 +4,28 @@ use std::collections::{HashMap, HashSet};
 
 use crate::room::{Room, Target};
 
-/// Names a session for as long as it is registered.
+/// Names a session, and no other, ever.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub struct SessionKey(usize);
+pub struct SessionKey {
+    /// Its place, which another takes when it has left.
+    place: usize,
+    /// Sessions before it.
+    number: u64,
+}
 
 /// Sessions of type `S` and the rooms they are in.
 #[derive(Debug)]
 pub(super) struct Registry<S> {
     sessions: slab::Slab<Member<S>>,
+    /// Sessions so far.
+    joined: u64,
     rooms: HashMap<Room, Vec<SessionKey>>,
     subscriptions: usize,
 }
 
 #[derive(Debug)]
 struct Member<S> {
+    number: u64,
     session: S,
     rooms: HashSet<Room>,
 }
@@ -27,29 +35,51 @@ impl<S> Registry<S> {
     pub(super) fn new() -> Self {
         Self {
             sessions: slab::Slab::new(),
+            joined: 0,
             rooms: HashMap::new(),
             subscriptions: 0,
         }
     }
 
     pub(super) fn join(&mut self, session: S) -> SessionKey {
-        let rooms = HashSet::new();
-        SessionKey(self.sessions.insert(Member { session, rooms }))
+        let number = self.joined;
+        self.joined += 1;
+        let place = self.sessions.insert(Member {
+            number,
+            session,
+            rooms: HashSet::new(),
+        });
+        SessionKey { place, number }
+    }
+
+    fn member(&self, key: SessionKey) -> Option<&Member<S>> {
+        let member = self.sessions.get(key.place);
+        member.filter(|member| member.number == key.number)
+    }
+
+    fn member_mut(&mut self, key: SessionKey) -> Option<&mut Member<S>> {
+        let member = self.sessions.get_mut(key.place);
+        member.filter(|member| member.number == key.number)
     }
 
     /// Forgets a session and its subscriptions; returns the rooms that nobody is in any more.
     pub(super) fn leave(&mut self, key: SessionKey) -> Vec<Room> {
-        let Some(member) = self.sessions.try_remove(key.0) else {
+        if self.member(key).is_none() {
             return Vec::new();
-        };
-        let mut rooms: Vec<Room> = member.rooms.into_iter().collect();
+        }
+        let rooms = self.sessions.remove(key.place).rooms;
+        let mut rooms: Vec<Room> = rooms.into_iter().collect();
         rooms.retain(|room| self.drop_member(room, key));
         rooms
     }
 
     /// Puts a session into a room. Returns false if it would be in more than `most`.
     pub(super) fn subscribe(&mut self, key: SessionKey, room: &Room, most: usize) -> bool {
-        let Some(member) = self.sessions.get_mut(key.0) else {
+        let Some(member) = self
+            .sessions
+            .get_mut(key.place)
+            .filter(|member| member.number == key.number)
+        else {
             return false;
         };
         if member.rooms.contains(room) {
@@ -72,14 +102,14 @@ impl<S> Registry<S> {
 
     /// Takes a session out of a room; returns the room if nobody is in it any more.
     pub(super) fn unsubscribe(&mut self, key: SessionKey, room: &str) -> Option<Room> {
-        let room = self.sessions.get_mut(key.0)?.rooms.take(room)?;
+        let room = self.member_mut(key)?.rooms.take(room)?;
         self.drop_member(&room, key).then_some(room)
     }
 
     /// Whether a session is in a room.
     pub(super) fn is_in(&self, key: SessionKey, room: &Room) -> bool {
-        let member = self.sessions.get(key.0);
-        member.is_some_and(|member| member.rooms.contains(room))
+        self.member(key)
+            .is_some_and(|member| member.rooms.contains(room))
     }
 
     /// Returns whether that was the last member.
@@ -99,7 +129,7 @@ impl<S> Registry<S> {
     }
 
     pub(super) fn session(&self, key: SessionKey) -> Option<&S> {
-        self.sessions.get(key.0).map(|member| &member.session)
+        self.member(key).map(|member| &member.session)
     }
 
     pub(super) fn sessions(&self) -> impl Iterator<Item = &S> {
@@ -132,8 +162,7 @@ impl<S> Registry<S> {
 
     /// The rooms a session is in.
     pub(super) fn rooms_of(&self, key: SessionKey) -> impl Iterator<Item = &Room> {
-        self.sessions
-            .get(key.0)
+        self.member(key)
             .into_iter()
             .flat_map(|member| &member.rooms)
     }
@@ -211,6 +240,18 @@ mod tests {
                 prop_assert_eq!(registry.size(), (model.len(), rooms.len(), subscriptions));
             }
         }
+    }
+
+    #[test]
+    fn the_key_of_a_session_that_left_names_nobody() {
+        let mut registry = Registry::new();
+        let gone = registry.join("gone");
+        registry.leave(gone);
+        registry.join("came after it");
+        assert_eq!(registry.session(gone), None);
+        assert!(!registry.subscribe(gone, &room(1), 9));
+        assert!(registry.leave(gone).is_empty());
+        assert_eq!(registry.size(), (1, 0, 0));
     }
 
     #[test]

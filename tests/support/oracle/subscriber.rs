@@ -2,7 +2,7 @@
 //!
 //! The rules of docs/protocol.md ("Which cursor to keep") and nothing else; no socket and no clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Value, json};
 
@@ -18,7 +18,8 @@ struct Stake {
     since: Option<String>,
     /// Whether it was ever answered.
     held: bool,
-    asked: bool,
+    /// The request of this connection that asked for it.
+    asked: Option<u64>,
     answered: bool,
 }
 
@@ -30,6 +31,8 @@ pub(crate) struct Subscriber {
     /// The newest position that it may resume from.
     cursor: Option<String>,
     next_id: u64,
+    /// Requests of this connection that were not answered yet.
+    asked: HashSet<u64>,
 }
 
 impl Subscriber {
@@ -54,25 +57,29 @@ impl Subscriber {
     /// What to say so that every wanted room is asked for, and what to note about it.
     pub(crate) fn ask(&mut self) -> (Vec<Value>, Vec<Note>) {
         let mut groups: BTreeMap<Option<String>, Vec<Room>> = BTreeMap::new();
-        for (room, stake) in self.stakes.iter_mut().filter(|(_, stake)| !stake.asked) {
-            stake.asked = true;
+        for (room, stake) in &self.stakes {
             let since = match stake.held {
-                true => self.cursor.clone(),
-                false => stake.since.clone(),
+                true => &self.cursor,
+                false => &stake.since,
             };
-            groups.entry(since).or_default().push(room.clone());
+            if stake.asked.is_none() {
+                groups.entry(since.clone()).or_default().push(room.clone());
+            }
         }
         let (mut messages, mut notes) = (Vec::new(), Vec::new());
         for (since, rooms) in groups {
-            let asks = rooms
-                .iter()
-                .map(|room| Note::Asks(room.clone(), since.clone()));
-            notes.extend(asks);
-            let mut message = json!({"type": "subscribe", "id": self.id(), "rooms": rooms});
-            if let Some(since) = since {
-                message["since"] = since.into();
+            let id = self.id();
+            let mut message = json!({"type": "subscribe", "id": id, "rooms": rooms});
+            if let Some(since) = &since {
+                message["since"] = since.as_str().into();
             }
             messages.push(message);
+            for room in rooms {
+                if let Some(stake) = self.stakes.get_mut(&room) {
+                    stake.asked = Some(id);
+                }
+                notes.push(Note::Asks(room, since.clone()));
+            }
         }
         (messages, notes)
     }
@@ -92,8 +99,9 @@ impl Subscriber {
     /// The connection is over; everything has to be asked for again.
     pub(crate) fn cut(&mut self) {
         self.leaving.clear();
+        self.asked.clear();
         for stake in self.stakes.values_mut() {
-            (stake.asked, stake.answered) = (false, false);
+            (stake.asked, stake.answered) = (None, false);
         }
     }
 
@@ -111,6 +119,11 @@ impl Subscriber {
     /// Takes in a message, and says what to note about it.
     pub(crate) fn hear(&mut self, message: &Value) -> Vec<Note> {
         let kind = message["type"].as_str().unwrap_or_default();
+        if let Some(id) = message["id"].as_u64()
+            && !self.asked.remove(&id)
+        {
+            return vec![Note::Odd(format!("was answered unasked: {message}"))];
+        }
         let notes = match kind {
             "subscribed" | "synced" => self.stands(message),
             "unsubscribed" => {
@@ -140,6 +153,12 @@ impl Subscriber {
         let mut notes = Vec::new();
         for answer in rooms {
             let room: Room = answer["room"].as_str().unwrap_or_default().into();
+            // It may have left meanwhile, and even asked again.
+            let id = message["id"].as_u64();
+            let about = |stake: &&mut Stake| stake.asked == id || message["type"] == "synced";
+            let Some(stake) = self.stakes.get_mut(&room).filter(about) else {
+                continue;
+            };
             let standing = match answer["status"].as_str() {
                 Some("live") => Standing::Live,
                 Some("replayed") => Standing::Replayed,
@@ -149,17 +168,15 @@ impl Subscriber {
                     continue;
                 }
             };
-            // It may have left again meanwhile.
-            if let Some(stake) = self.stakes.get_mut(&room) {
-                (stake.answered, stake.held, stake.since) = (true, true, None);
-                notes.push(Note::Stands(room, standing));
-            }
+            (stake.answered, stake.held, stake.since) = (true, true, None);
+            notes.push(Note::Stands(room, standing));
         }
         notes
     }
 
     fn id(&mut self) -> u64 {
         self.next_id += 1;
+        self.asked.insert(self.next_id);
         self.next_id
     }
 }
