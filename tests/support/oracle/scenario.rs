@@ -166,6 +166,13 @@ impl Scenario {
         self
     }
 
+    /// The same with a daemon that is killed while much waits for its window.
+    pub(crate) fn killed_at_work(mut self) -> Self {
+        self.set("COALESCE__WINDOW", "500ms");
+        self.odds = vec![(1, Kind::Kill)];
+        self
+    }
+
     /// The same without any trouble.
     pub(crate) fn in_peace(mut self) -> Self {
         self.odds.clear();
