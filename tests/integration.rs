@@ -3,6 +3,7 @@
 mod capture;
 mod catalogue;
 mod command;
+mod doorbell;
 mod floors;
 mod gateway;
 mod install;

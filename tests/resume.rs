@@ -311,6 +311,42 @@ async fn a_change_that_travelled_in_a_notification_cannot_be_told_again() {
 }
 
 #[tokio::test]
+async fn news_of_a_room_follow_the_answer_about_its_past() {
+    let database = Database::with_shop().await;
+    let since = here(&database).await;
+    database.run(REPRICE).await;
+    let daemon = Daemon::start(&database).await;
+    let mut witness = daemon.client_in(&["product:1"]).await;
+    // Whoever asks where the log stands has to wait; reading what is new does not.
+    let blocker = database.session().await;
+    blocker
+        .run("begin; lock table pg_stat_bgwriter in access exclusive mode")
+        .await;
+    let mut client = daemon.client().await;
+    let subscribe = json!({"type": "subscribe", "id": 1, "rooms": ["product:1"], "since": since});
+    client.say(subscribe).await;
+    client.say(json!({"type": "ping", "id": 2})).await;
+    client.next_of("pong").await;
+    database.run(SELL_ONE).await;
+    witness.next_of("invalidate").await;
+    blocker.run("rollback").await;
+
+    let reply = client.next().await;
+    assert_eq!(
+        (&reply["type"], standing(&reply)),
+        (&json!("subscribed"), vec!["replayed"])
+    );
+    let replay = client.next().await;
+    let events = json!(["product:price_changed", "product:stock_changed"]);
+    assert_eq!(
+        (&replay["replayed"], &replay["changes"][0]["events"]),
+        (&json!(true), &events)
+    );
+    let told = client.messages_of(&database, SELL_ONE).await;
+    assert_eq!(told.len(), 1, "the room is live from here on");
+}
+
+#[tokio::test]
 async fn a_client_that_comes_back_does_not_wait_for_a_database_that_is_gone() {
     let mut server = ThrowawayPostgres::start(Options::default())
         .await

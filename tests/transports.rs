@@ -6,7 +6,7 @@ use pgbell::capture::Transport;
 use serde_json::json;
 
 use crate::support::{
-    client::{changes_in, expect},
+    client::{changes_in, expect, ids_in},
     daemon::Daemon,
     database::Database,
     soon,
@@ -216,25 +216,8 @@ async fn nothing_is_lost_while_the_bell_arms_and_mutes() {
         database.run(written).await;
         committed
     };
-    let reading = async {
-        let mut messages = Vec::new();
-        loop {
-            let message = client.next().await;
-            match message["room"].as_str() {
-                Some("written") => return messages,
-                Some(_) => messages.push(message),
-                None => assert!(
-                    message["type"].is_string() && message["type"] != "resync",
-                    "{message}"
-                ),
-            }
-        }
-    };
-    let (committed, messages) = tokio::join!(writing, reading);
-    let told: BTreeSet<String> = changes_in(&messages, "admin:orders")
-        .iter()
-        .map(|change| change["id"].as_str().unwrap().to_owned())
-        .collect();
+    let (committed, messages) = tokio::join!(writing, client.messages_until("written"));
+    let told = ids_in(&messages, "admin:orders");
     let missing: Vec<_> = committed.difference(&told).take(5).collect();
     let invented: Vec<_> = told.difference(&committed).take(5).collect();
     assert!(

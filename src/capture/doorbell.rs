@@ -41,7 +41,7 @@ pub(super) struct Seen {
     pub(super) commits: u64,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 enum State {
     Armed,
     Muted,
@@ -197,6 +197,10 @@ impl Rate {
         Some(rate)
     }
 }
+
+#[cfg(test)]
+#[path = "doorbell_model_tests.rs"]
+mod model;
 
 #[cfg(test)]
 mod tests {

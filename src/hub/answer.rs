@@ -6,7 +6,7 @@ use serde_json::Number;
 
 use super::{
     Frame, Hub, Request,
-    registry::SessionKey,
+    registry::{SessionKey, Subscribed},
     replay::{Entered, Replays, Told, statuses, unprovable},
     resume::{Asked, Log, Reply},
 };
@@ -23,10 +23,13 @@ impl Hub {
     pub(super) fn answer(&mut self, key: SessionKey, id: Option<Number>, request: Request) {
         match request {
             Request::Subscribe { rooms, since } => {
-                let rooms = rooms.into_iter().map(|room| self.enter(key, room));
+                let mut new = Vec::new();
+                let rooms = rooms
+                    .into_iter()
+                    .map(|room| self.enter(key, room, &mut new));
                 let rooms: Vec<Entered> = rooms.collect();
                 match since {
-                    Some(since) => self.resume(key, id, Reply::Subscribed, rooms, since),
+                    Some(since) => self.resume(key, id, Reply::Subscribed, rooms, since, new),
                     // Without a position there is nothing to have missed.
                     None => {
                         let live = |room: &Room| {
@@ -56,7 +59,7 @@ impl Hub {
                         .collect(),
                     None => self.registry.rooms_of(key).cloned().map(Ok).collect(),
                 };
-                self.resume(key, id, Reply::Synced, rooms, since);
+                self.resume(key, id, Reply::Synced, rooms, since, Vec::new());
             }
         }
     }
@@ -77,14 +80,17 @@ impl Hub {
         // Not shared with those who come later: they may have missed what was told since the log was read.
         let mut replays = Replays::default();
         for (asked, proven) in asked.into_iter().zip(answer.proven) {
-            match proven {
-                Ok(()) => {
-                    let missed = |room: &Room| log.missed(room, &asked.since, most);
-                    let told = replays.tell(asked.rooms, &asked.text, &self.position(), missed);
-                    self.tell(asked.key, asked.id, asked.reply, told);
-                }
-                Err(reason) => self.unproven(asked, unprovable(reason)),
+            if let Err(reason) = proven {
+                self.unproven(asked, unprovable(reason));
+                continue;
             }
+            self.admit(&asked);
+            let missed = |room: &Room| {
+                let meanwhile = self.memory.missed(room, asked.asked_at);
+                log.missed(room, &asked.since, most).and(meanwhile, most)
+            };
+            let told = replays.tell(asked.rooms, &asked.text, &self.position(), missed);
+            self.tell(asked.key, asked.id, asked.reply, told);
         }
     }
 
@@ -98,16 +104,28 @@ impl Hub {
         asked
     }
 
-    fn enter(&mut self, key: SessionKey, name: String) -> Entered {
+    fn admit(&mut self, asked: &Asked) {
+        for room in &asked.deferred {
+            self.registry.admit(asked.key, room);
+        }
+    }
+
+    fn enter(&mut self, key: SessionKey, name: String, new: &mut Vec<Room>) -> Entered {
         let most = self.settings.limits.rooms;
         let Ok(room) = name.parse::<Room>() else {
             return self.entered(key, name);
         };
-        if !self.registry.subscribe(key, &room, most) {
-            let message = format!("a connection may be in {most} rooms: leave some first");
-            return Err(RoomStatus::denied(name, ErrorCode::LimitExceeded, message));
+        match self.registry.subscribe(key, &room, most) {
+            Subscribed::Newly => {
+                self.memory.enter(&room);
+                new.push(room.clone());
+            }
+            Subscribed::Already => {}
+            Subscribed::Full => {
+                let message = format!("a connection may be in {most} rooms: leave some first");
+                return Err(RoomStatus::denied(name, ErrorCode::LimitExceeded, message));
+            }
         }
-        self.memory.enter(&room);
         Ok(room)
     }
 
@@ -134,6 +152,7 @@ impl Hub {
         reply: Reply,
         rooms: Vec<Entered>,
         text: String,
+        new: Vec<Room>,
     ) {
         let parsed = text.parse::<Cursor>();
         let text: CursorText = text.into();
@@ -157,6 +176,8 @@ impl Hub {
             rooms,
             text,
             since,
+            deferred: new,
+            asked_at: self.memory.here(),
         };
         let mut rooms = asked.rooms.iter().flatten();
         let place = self.memory.place(&asked.since);
@@ -168,6 +189,10 @@ impl Hub {
                 self.tell(key, asked.id, reply, told);
             }
             None => {
+                // What is told meanwhile follows the answer: the client's position must not run ahead.
+                for room in &asked.deferred {
+                    self.registry.defer(key, room);
+                }
                 if let Some(asked) = self.resumes.wait(asked) {
                     self.unproven(asked, "too many clients come back at once");
                 }
@@ -185,7 +210,8 @@ impl Hub {
         }
     }
 
-    fn unproven(&self, asked: Asked, why: &str) {
+    fn unproven(&mut self, asked: Asked, why: &str) {
+        self.admit(&asked);
         let rooms = statuses(asked.rooms, |room| self.unproven_room(room, why));
         self.reply(asked.key, asked.id, asked.reply, self.position(), rooms);
     }

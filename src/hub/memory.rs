@@ -84,8 +84,10 @@ struct Mark {
 #[derive(Debug, Default)]
 struct Remembered {
     begun: Generation,
-    /// From this mark on, nothing is missing.
+    /// From this mark on, nothing was passed over.
     from: Option<Number>,
+    /// Something told at this mark is no longer remembered.
+    forgotten: Number,
     entities: IndexMap<Key, VecDeque<(Number, Folded)>>,
     resync: Option<(Number, ResyncReason)>,
     left: Option<Instant>,
@@ -207,15 +209,24 @@ impl Memory {
         (count > 0).then(|| Place(self.first + count as Number - 1))
     }
 
-    /// Whether everything told to `room` since `place` is remembered.
-    pub(super) fn knows(&self, room: &Room, Place(seen): Place) -> bool {
-        let known = self.rooms.get(room).and_then(|known| known.from);
-        known.is_some_and(|from| from <= seen)
+    /// The place of now: whatever is told later is told after it.
+    pub(super) fn here(&mut self) -> Place {
+        self.use_mark();
+        Place(self.number())
     }
 
-    /// What a client that comes back from a place that is known missed of `room`.
+    /// Whether everything that happened in `room` since `place`, and does not wait, is remembered.
+    pub(super) fn knows(&self, room: &Room, Place(seen): Place) -> bool {
+        let known = self.rooms.get(room);
+        known.is_some_and(|known| {
+            known.from.is_some_and(|from| from <= seen) && known.forgotten <= seen
+        })
+    }
+
+    /// What `room` was told since `place`.
     pub(super) fn missed(&self, room: &Room, Place(seen): Place) -> Missed {
-        let Some(known) = self.rooms.get(room) else {
+        let known = self.rooms.get(room).filter(|known| known.forgotten <= seen);
+        let Some(known) = known else {
             return Missed::Resync(ResyncReason::Gap);
         };
         if let Some((_, reason)) = known.resync.filter(|(number, _)| *number > seen) {
@@ -260,6 +271,7 @@ impl Memory {
         for (room, known) in &mut self.rooms {
             known.entities.clear();
             known.from = None;
+            known.forgotten = self.first;
             self.unsettled.push_back((known.begun, room.clone()));
         }
         self.unsettled
@@ -334,7 +346,7 @@ impl Memory {
         if folds.front().is_some_and(|(oldest, _)| *oldest <= number) {
             folds.pop_front();
             self.folds -= 1;
-            known.from = known.from.max(Some(number));
+            known.forgotten = known.forgotten.max(number);
         }
         if folds.is_empty() {
             known.entities.swap_remove(&key);
@@ -377,6 +389,27 @@ impl Memory {
 }
 
 impl Missed {
+    /// What was missed of a room in two ways.
+    pub(super) fn and(self, more: Self, most: usize) -> Self {
+        match (self, more) {
+            (Self::Nothing, missed) | (missed, Self::Nothing) => missed,
+            (Self::Resync(reason), _) | (_, Self::Resync(reason)) => Self::Resync(reason),
+            (Self::Entities(entities), Self::Entities(more)) => {
+                let key = |folded: &Folded| (folded.entity.clone(), folded.id.clone());
+                let mut all: IndexMap<Key, Folded> = entities
+                    .into_iter()
+                    .map(|folded| (key(&folded), folded))
+                    .collect();
+                for folded in more {
+                    all.entry(key(&folded))
+                        .and_modify(|known| known.append(&folded))
+                        .or_insert(folded);
+                }
+                Self::new(all.into_values().collect(), most)
+            }
+        }
+    }
+
     /// At most `most` entities are told one by one.
     pub(super) fn new(entities: Vec<Folded>, most: usize) -> Self {
         match entities.len() {

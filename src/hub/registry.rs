@@ -4,30 +4,41 @@ use std::collections::{HashMap, HashSet};
 
 use crate::room::{Room, Target};
 
-/// Names a session, and no other, ever.
+/// Names a session, and none that comes after it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct SessionKey {
-    /// Its place, which another takes when it has left.
     place: usize,
-    /// Sessions before it.
-    number: u64,
+    serial: u64,
 }
 
 /// Sessions of type `S` and the rooms they are in.
 #[derive(Debug)]
 pub(super) struct Registry<S> {
     sessions: slab::Slab<Member<S>>,
-    /// Sessions so far.
-    joined: u64,
     rooms: HashMap<Room, Vec<SessionKey>>,
     subscriptions: usize,
+    /// Sessions so far.
+    joined: u64,
 }
 
 #[derive(Debug)]
 struct Member<S> {
-    number: u64,
     session: S,
     rooms: HashSet<Room>,
+    /// Rooms of which it is not told anything yet.
+    deferred: HashSet<Room>,
+    serial: u64,
+}
+
+/// What became of a subscription.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Subscribed {
+    /// The session was not in the room before.
+    Newly,
+    /// It was.
+    Already,
+    /// It is in as many rooms as it may be.
+    Full,
 }
 
 impl<S> Registry<S> {
@@ -35,31 +46,32 @@ impl<S> Registry<S> {
     pub(super) fn new() -> Self {
         Self {
             sessions: slab::Slab::new(),
-            joined: 0,
             rooms: HashMap::new(),
             subscriptions: 0,
+            joined: 0,
         }
     }
 
     pub(super) fn join(&mut self, session: S) -> SessionKey {
-        let number = self.joined;
         self.joined += 1;
+        let serial = self.joined;
         let place = self.sessions.insert(Member {
-            number,
             session,
             rooms: HashSet::new(),
+            deferred: HashSet::new(),
+            serial,
         });
-        SessionKey { place, number }
+        SessionKey { place, serial }
     }
 
     fn member(&self, key: SessionKey) -> Option<&Member<S>> {
         let member = self.sessions.get(key.place);
-        member.filter(|member| member.number == key.number)
+        member.filter(|member| member.serial == key.serial)
     }
 
     fn member_mut(&mut self, key: SessionKey) -> Option<&mut Member<S>> {
         let member = self.sessions.get_mut(key.place);
-        member.filter(|member| member.number == key.number)
+        member.filter(|member| member.serial == key.serial)
     }
 
     /// Forgets a session and its subscriptions; returns the rooms that nobody is in any more.
@@ -67,49 +79,59 @@ impl<S> Registry<S> {
         if self.member(key).is_none() {
             return Vec::new();
         }
-        let rooms = self.sessions.remove(key.place).rooms;
-        let mut rooms: Vec<Room> = rooms.into_iter().collect();
+        let member = self.sessions.remove(key.place);
+        let mut rooms: Vec<Room> = member.rooms.into_iter().collect();
         rooms.retain(|room| self.drop_member(room, key));
         rooms
     }
 
-    /// Puts a session into a room. Returns false if it would be in more than `most`.
-    pub(super) fn subscribe(&mut self, key: SessionKey, room: &Room, most: usize) -> bool {
-        let Some(member) = self
-            .sessions
-            .get_mut(key.place)
-            .filter(|member| member.number == key.number)
-        else {
-            return false;
+    /// Puts a session into a room, unless it would be in more than `most`.
+    pub(super) fn subscribe(&mut self, key: SessionKey, room: &Room, most: usize) -> Subscribed {
+        let Some(member) = self.member_mut(key) else {
+            return Subscribed::Full;
         };
         if member.rooms.contains(room) {
-            return true;
+            return Subscribed::Already;
         }
         if member.rooms.len() >= most {
-            return false;
+            return Subscribed::Full;
         }
         // One name per room in memory, however many sessions spell it.
-        let room = self
-            .rooms
-            .get_key_value(room)
-            .map_or(room, |(known, _)| known)
-            .clone();
-        member.rooms.insert(room.clone());
+        let known = self.rooms.get_key_value(room);
+        let room = known.map_or(room, |(known, _)| known).clone();
+        if let Some(member) = self.member_mut(key) {
+            member.rooms.insert(room.clone());
+        }
         self.rooms.entry(room).or_default().push(key);
         self.subscriptions += 1;
-        true
+        Subscribed::Newly
+    }
+
+    /// Tells a session nothing of a room until [`Registry::admit`].
+    pub(super) fn defer(&mut self, key: SessionKey, room: &Room) {
+        if let Some(member) = self.member_mut(key) {
+            member.deferred.insert(room.clone());
+        }
+    }
+
+    /// Tells a session of a room from now on, if it is still in it.
+    pub(super) fn admit(&mut self, key: SessionKey, room: &Room) {
+        if let Some(member) = self.member_mut(key) {
+            member.deferred.remove(room);
+        }
     }
 
     /// Takes a session out of a room; returns the room if nobody is in it any more.
     pub(super) fn unsubscribe(&mut self, key: SessionKey, room: &str) -> Option<Room> {
         let room = self.member_mut(key)?.rooms.take(room)?;
+        self.admit(key, &room);
         self.drop_member(&room, key).then_some(room)
     }
 
     /// Whether a session is in a room.
     pub(super) fn is_in(&self, key: SessionKey, room: &Room) -> bool {
-        self.member(key)
-            .is_some_and(|member| member.rooms.contains(room))
+        let member = self.member(key);
+        member.is_some_and(|member| member.rooms.contains(room))
     }
 
     /// Returns whether that was the last member.
@@ -136,10 +158,12 @@ impl<S> Registry<S> {
         self.sessions.iter().map(|(_, member)| &member.session)
     }
 
-    /// Everyone in a room.
+    /// Everyone who is told of a room.
     pub(super) fn members(&self, room: &Room) -> impl Iterator<Item = &S> {
         let keys = self.rooms.get(room).map_or(&[][..], Vec::as_slice);
-        keys.iter().filter_map(|key| self.session(*key))
+        let members = keys.iter().filter_map(|key| self.member(*key));
+        let told = |member: &&Member<S>| !member.deferred.contains(room);
+        members.filter(told).map(|member| &member.session)
     }
 
     /// Rooms with a subscriber that `target` covers.
@@ -220,7 +244,12 @@ mod tests {
                     Step::Subscribe(at, number) if at < model.len() => {
                         let (key, _, rooms) = &mut model[at];
                         let fits = rooms.contains(&number) || rooms.len() < most;
-                        prop_assert_eq!(registry.subscribe(*key, &room(number), most), fits);
+                        let expected = match (rooms.contains(&number), fits) {
+                            (true, _) => Subscribed::Already,
+                            (false, true) => Subscribed::Newly,
+                            (false, false) => Subscribed::Full,
+                        };
+                        prop_assert_eq!(registry.subscribe(*key, &room(number), most), expected);
                         if fits { rooms.insert(number); }
                     }
                     Step::Unsubscribe(at, number) if at < model.len() => {
@@ -243,15 +272,21 @@ mod tests {
     }
 
     #[test]
-    fn the_key_of_a_session_that_left_names_nobody() {
+    fn a_deferred_room_is_told_nothing_until_it_is_admitted_or_left_and_joined_again() {
         let mut registry = Registry::new();
-        let gone = registry.join("gone");
-        registry.leave(gone);
-        registry.join("came after it");
-        assert_eq!(registry.session(gone), None);
-        assert!(!registry.subscribe(gone, &room(1), 9));
-        assert!(registry.leave(gone).is_empty());
-        assert_eq!(registry.size(), (1, 0, 0));
+        let key = registry.join(7);
+        let told = |registry: &Registry<i32>| registry.members(&room(1)).count();
+        registry.subscribe(key, &room(1), 9);
+        registry.defer(key, &room(1));
+        assert_eq!((told(&registry), registry.size()), (0, (1, 1, 1)));
+        registry.admit(key, &room(1));
+        assert_eq!(told(&registry), 1);
+        registry.defer(key, &room(1));
+        assert_eq!(registry.unsubscribe(key, "room:1"), Some(room(1)));
+        registry.admit(key, &room(1));
+        assert_eq!(told(&registry), 0, "it has left");
+        registry.subscribe(key, &room(1), 9);
+        assert_eq!(told(&registry), 1);
     }
 
     #[test]

@@ -13,7 +13,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{memory::Missed, registry::SessionKey};
+use super::{
+    memory::{Missed, Place},
+    registry::SessionKey,
+};
 use crate::{
     change::{Change, ResyncReason},
     cursor::Cursor,
@@ -23,8 +26,9 @@ use crate::{
     room::{Room, Target},
 };
 
-/// Most rooms that one question names; those who ask for more wait for the next.
-const MAX_ROOMS: usize = 20_000;
+/// Most rooms that one question names, which bounds how long its answer keeps the hub from telling
+/// news; those who ask for more wait for the next.
+const MAX_ROOMS: usize = 4_000;
 /// The database rests this many times as long as an answer took, so that clients that come back, or
 /// say that they do, cost it a fifth of one core at most.
 const REST: u32 = 4;
@@ -46,6 +50,10 @@ pub(super) struct Asked {
     pub(super) text: CursorText,
     /// Its position.
     pub(super) since: Cursor,
+    /// Rooms it was not in before, of which it is told nothing before the answer.
+    pub(super) deferred: Vec<Room>,
+    /// What was told by then.
+    pub(super) asked_at: Place,
 }
 
 /// Which reply a request wants.

@@ -149,6 +149,22 @@ impl Client {
         messages
     }
 
+    /// Everything that is told about other rooms until `room` is told something. None of it may be a resync.
+    pub(crate) async fn messages_until(&mut self, room: &str) -> Vec<Value> {
+        let mut messages = Vec::new();
+        loop {
+            let message = self.next().await;
+            match message["room"].as_str() {
+                Some(named) if named == room => return messages,
+                Some(_) => messages.push(message),
+                None => assert!(
+                    message["type"].is_string() && message["type"] != "resync",
+                    "{message}"
+                ),
+            }
+        }
+    }
+
     /// Which rooms are told which events by `sql`.
     pub(crate) async fn told_of(&mut self, database: &Database, sql: &str) -> Told {
         told(&self.messages_of(database, sql).await)
@@ -187,6 +203,14 @@ pub(crate) fn changes_in(messages: &[Value], room: &str) -> Vec<Value> {
     let of_room = messages.iter().filter(|message| message["room"] == room);
     of_room
         .flat_map(|message| message["changes"].as_array().expect("changes").clone())
+        .collect()
+}
+
+/// The ids of the entities that one room was told of.
+pub(crate) fn ids_in(messages: &[Value], room: &str) -> BTreeSet<String> {
+    changes_in(messages, room)
+        .iter()
+        .map(|change| text(&change["id"]))
         .collect()
 }
 

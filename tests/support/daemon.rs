@@ -1,6 +1,6 @@
 //! The daemon, in this process but behind its real port.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use pgbell::{app::App, capture::Secret, config::Config};
@@ -14,7 +14,7 @@ use tokio::{
 use super::{client::Client, database::Database, soon};
 
 pub(crate) struct Daemon {
-    pub(crate) addr: std::net::SocketAddr,
+    pub(crate) addr: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<Result<(), pgbell::app::Error>>,
 }
@@ -71,21 +71,7 @@ impl Daemon {
 
     /// Status and body of a page.
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.addr).await.expect("a connection");
-        let request = format!("GET {path} HTTP/1.1\r\nHost: pgbell\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.expect("sent");
-        let mut response = String::new();
-        stream
-            .read_to_string(&mut response)
-            .await
-            .expect("a response");
-        let (head, body) = response.split_once("\r\n\r\n").expect("a head");
-        let status = head
-            .split(' ')
-            .nth(1)
-            .and_then(|code| code.parse().ok())
-            .expect("a status");
-        (status, body.to_owned())
+        get(self.addr, path).await
     }
 
     /// The value of an unlabelled metric.
@@ -112,6 +98,25 @@ impl Daemon {
             .await
             .expect("no panic")
     }
+}
+
+/// Status and body of a page of whichever daemon is there.
+pub(crate) async fn get(addr: SocketAddr, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(addr).await.expect("a connection");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: pgbell\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut response = String::new();
+    stream
+        .read_to_string(&mut response)
+        .await
+        .expect("a response");
+    let (head, body) = response.split_once("\r\n\r\n").expect("a head");
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|code| code.parse().ok())
+        .expect("a status");
+    (status, body.to_owned())
 }
 
 /// Daemons and clients of all tests are in this one process, and many systems give it 1024 files.
