@@ -75,6 +75,10 @@ async fn a_cut_connection_is_resumed_from_the_last_cursor() {
     let daemon = async {
         let mut daemon = Daemon::accept(&listener).await;
         assert_eq!(daemon.hear().await["since"], Value::Null);
+        let rooms = json!([{"room": "product:1", "status": "live"}]);
+        daemon
+            .say(json!({"type": "subscribed", "id": 1, "cursor": "e.6:6:", "rooms": rooms}))
+            .await;
         daemon.invalidate("e.7:7:").await;
         drop(daemon);
         let mut daemon = Daemon::accept(&listener).await;
