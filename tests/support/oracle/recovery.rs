@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::{net::TcpStream, time::sleep};
+use tokio::time::sleep;
 
 use super::{
     journal::{Note, SharedJournal, Standing},
@@ -68,8 +68,7 @@ async fn recovery(stage: &mut Stage, play: &Play, victim: Victim) -> Duration {
             daemon.kill().await;
             sleep(OUTAGE).await;
             daemon.start();
-            let listens = async { while TcpStream::connect(daemon.listen).await.is_err() {} };
-            soon("the daemon to listen", listens).await;
+            soon("the daemon to listen", daemon.listening()).await;
         }
     }
     let back = Instant::now();

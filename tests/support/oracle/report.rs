@@ -74,8 +74,12 @@ impl Report {
         }
     }
 
+    /// Whether something was proven, and nothing against the daemon.
     pub(crate) fn is_clean(&self) -> bool {
-        self.verdict.is_clean() && self.odds.is_empty() && !self.died
+        self.verdict.tally.all.by_invalidate > 0
+            && self.verdict.is_clean()
+            && self.odds.is_empty()
+            && !self.died
     }
 
     /// One line.

@@ -15,6 +15,7 @@ use nix::{
 };
 use pgbell::demo::postgres::{Options, ThrowawayPostgres};
 use tokio::{
+    net::TcpStream,
     process::{Child, Command},
     time::{sleep, timeout},
 };
@@ -41,7 +42,7 @@ pub(crate) struct Daemon {
     pub(crate) link: Proxy,
     /// Between it and its clients.
     pub(crate) edge: Proxy,
-    pub(crate) listen: SocketAddr,
+    listen: SocketAddr,
     url: String,
     environment: Vec<(String, String)>,
     log: PathBuf,
@@ -122,6 +123,7 @@ impl Stage {
         };
         drop(File::create(&daemon.log).expect("a log"));
         daemon.start();
+        soon("the daemon to listen", daemon.listening()).await;
         daemon
     }
 }
@@ -139,6 +141,16 @@ impl Daemon {
         command.stderr(log.expect("a log"));
         command.kill_on_drop(true).current_dir("/");
         self.process = Some(command.spawn().expect("the daemon starts"));
+    }
+
+    /// Waits until it takes connections.
+    pub(crate) async fn listening(&mut self) {
+        while TcpStream::connect(self.listen).await.is_err() {
+            let died = self.has_died();
+            let log = || fs::read_to_string(&self.log).unwrap_or_default();
+            assert!(!died, "{}", log());
+            sleep(Duration::from_millis(5)).await;
+        }
     }
 
     pub(crate) async fn kill(&mut self) {
