@@ -63,7 +63,7 @@ async fn nothing_is_silently_stale_when_the_database_crashes() {
 /// Runs with a daemon that leaves out a step, until the oracle notices.
 #[cfg(feature = "sabotage")]
 async fn notices(step: &str, scenario: impl Fn(u64, &mut fastrand::Rng) -> Scenario) {
-    for seed in 0..3 {
+    for seed in 0..5 {
         let scenario = scenario(seed, &mut fastrand::Rng::with_seed(seed)).short();
         let report = run(scenario, Some(step)).await;
         println!("{step}: {}", report.summary());

@@ -136,7 +136,8 @@ impl Daemon {
         command.arg("serve");
         command.args(["--database-url", &self.url]);
         command.args(["--listen", &self.listen.to_string()]);
-        command.env_clear().envs(self.environment.iter().cloned());
+        command.env_clear().env("PGBELL_LOG", "pgbell=debug");
+        command.envs(self.environment.iter().cloned());
         command.stdin(Stdio::null()).stdout(Stdio::null());
         command.stderr(log.expect("a log"));
         command.kill_on_drop(true).current_dir("/");
