@@ -8,7 +8,7 @@ CARGO ?= cargo
 DENY  := $(CARGO) deny --config .deny.toml check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test audit soak bench-write bench-load bench-recovery
+.PHONY: help setup demo build test audit soak bench-write bench-load bench-deaf bench-recovery
 
 help: ## Lists what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -53,3 +53,6 @@ bench-load: setup ## What delivery costs: latency, CPU beside a bare write, memo
 bench-recovery: setup ## How soon clients are live after kill -9 of Postgres or the daemon; two minutes
 	$(CARGO) test --locked --features sabotage --test integration \
 	    oracle::recovery -- --ignored --exact --nocapture
+
+bench-deaf: setup ## What clients that never read cost those that do; a minute
+	$(CARGO) bench --locked --profile fast --bench load --quiet -- --deaf

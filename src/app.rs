@@ -7,19 +7,18 @@ use std::{
 };
 
 use tokio::{
-    net::TcpListener,
     sync::{mpsc, watch},
     task::JoinHandle,
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{info, warn};
+use tracing::{debug, info};
 
 use crate::{
     capture::{Capture, Transport},
     coalesce,
     config::Config,
-    gateway::{self, DemoPage, Gateway},
+    gateway::{self, Capacity, DemoPage, Gateway, Listener},
     hub::{self, Hub, OutboxLimits, Settings},
     interest::Interest,
     protocol::Limits,
@@ -29,6 +28,8 @@ use crate::{
 
 /// Batches between two stages. Small: what waits longer belongs in the log, not in memory.
 const STAGE_QUEUE: usize = 16;
+/// After the last session, other connections may take this long to get their answer.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// Why the daemon could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -45,15 +46,33 @@ pub enum Error {
     #[error("the {0} stage has died")]
     StageDied(&'static str),
     /// Clients were still connected when the time to drain was over.
-    #[error("{0} connections were cut off after the time to drain")]
-    CutOff(usize),
+    #[error(
+        "{cut_off} connections were cut off after the time to drain; {told} were told, {left} left by themselves"
+    )]
+    CutOff {
+        /// How many.
+        cut_off: usize,
+        /// Clients that were told goodbye, those that were cut off afterwards among them.
+        told: usize,
+        /// Clients that left before they were told.
+        left: usize,
+    },
+}
+
+/// How an orderly shutdown went.
+#[derive(Clone, Copy, Debug)]
+pub struct Drained {
+    /// Clients that were told goodbye, and closed.
+    pub told: usize,
+    /// Clients that left before they were told.
+    pub left: usize,
 }
 
 /// A daemon whose port is bound and whose stages are ready to run.
 #[derive(Debug)]
 pub struct App {
     config: Config,
-    listener: TcpListener,
+    listener: Listener,
     local_addr: SocketAddr,
     demo: Option<DemoPage>,
 }
@@ -66,7 +85,16 @@ impl App {
     pub fn bind(config: Config) -> Result<Self, Error> {
         let addr = config.gateway.listen;
         let listen = |source| Error::Listen { addr, source };
-        let listener = gateway::bind(addr).map_err(listen)?;
+        Self::on(Listener::bind(addr).map_err(listen)?, config)
+    }
+
+    /// Serves a socket that listens already; nothing runs yet.
+    ///
+    /// # Errors
+    /// When the system does not tell its address.
+    pub fn on(listener: Listener, config: Config) -> Result<Self, Error> {
+        let addr = config.gateway.listen;
+        let listen = |source| Error::Listen { addr, source };
         let local_addr = listener.local_addr().map_err(listen)?;
         Ok(Self {
             config,
@@ -88,17 +116,18 @@ impl App {
         self.local_addr
     }
 
-    /// Runs until `shutdown` completes, then flushes what waits, says goodbye to clients and returns.
+    /// Runs until `shutdown` completes, then flushes what waits, sends clients away and returns.
     ///
     /// # Errors
     /// When a stage dies, or clients do not leave in time.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<Drained, Error> {
         let drain = self.config.gateway.drain;
         let mut running = self.start();
         tokio::select! {
             () = shutdown => {}
             dead = running.first_death() => {
-                running.stop(drain).await?;
+                // How clients took it matters less than this.
+                let _ = running.stop(drain).await;
                 return Err(Error::StageDied(dead));
             }
         }
@@ -108,10 +137,12 @@ impl App {
     fn start(self) -> Running {
         let metrics = Metrics::new();
         let (captured, batches) = mpsc::channel(STAGE_QUEUE);
-        let (flushed, flushes) = mpsc::channel(STAGE_QUEUE);
+        let (out, flushes) = mpsc::channel(STAGE_QUEUE);
         let (status, watched) = watch::channel(DatabaseStatus::connecting());
         let (handle, commands) = hub::Handle::new();
-        let (stop, sessions) = (CancellationToken::new(), TaskTracker::new());
+        let (draining, flushed) = (CancellationToken::new(), CancellationToken::new());
+        let (sessions, others) = (TaskTracker::new(), TaskTracker::new());
+        let closing = CancellationToken::new();
         let config = self.config;
 
         let interest = Interest::default();
@@ -131,20 +162,31 @@ impl App {
             hub: handle,
             status: watched.clone(),
             metrics: metrics.clone(),
+            capacity: Capacity::of_process(&config.gateway),
             sessions: sessions.clone(),
-            stop: stop.clone(),
+            others: others.clone(),
+            draining: draining.clone(),
+            closing: closing.clone(),
             started: Instant::now(),
             transport: config.database.transport.as_str(),
             demo: self.demo,
             config: config.gateway,
         });
+        let drain = coalesce::Drain {
+            begun: draining.clone(),
+            flushed: flushed.clone().drop_guard(),
+        };
+        let coalesce = coalesce::run(config.coalesce, batches, out, metrics.clone(), drain);
         Running {
             capture: tokio::spawn(capture.run()),
-            coalesce: tokio::spawn(coalesce::run(config.coalesce, batches, flushed, metrics)),
-            hub: tokio::spawn(hub.run(commands, flushes, watched, stop.clone())),
-            gateway: tokio::spawn(gateway::serve(gateway, self.listener)),
+            coalesce: tokio::spawn(coalesce),
+            hub: tokio::spawn(hub.run(commands, flushes, watched, flushed)),
+            gateway: others.spawn(gateway::serve(gateway, self.listener)),
             sessions,
-            stop,
+            others,
+            draining,
+            closing,
+            metrics,
         }
     }
 }
@@ -184,7 +226,10 @@ struct Running {
     hub: JoinHandle<()>,
     gateway: JoinHandle<()>,
     sessions: TaskTracker,
-    stop: CancellationToken,
+    others: TaskTracker,
+    draining: CancellationToken,
+    closing: CancellationToken,
+    metrics: Metrics,
 }
 
 impl Running {
@@ -198,23 +243,32 @@ impl Running {
         }
     }
 
-    /// Stops along the path: no more changes, the rest is flushed, clients are told and leave.
-    async fn stop(self, drain: Duration) -> Result<(), Error> {
-        info!(connections = self.sessions.len(), within = ?drain, "draining");
-        self.capture.abort();
-        self.stop.cancel();
+    /// Sends everybody away while changes still arrive, then stops. Until the last client has left,
+    /// whoever comes is answered: that the daemon drains, and when to come back.
+    async fn stop(self, drain: Duration) -> Result<Drained, Error> {
+        let open = self.sessions.len();
+        info!(connections = open, within = ?drain, "draining");
+        self.draining.cancel();
         self.sessions.close();
         let drained = timeout(drain, self.sessions.wait()).await;
         let cut_off = self.sessions.len();
-        for task in [&self.coalesce, &self.hub, &self.gateway] {
+        let told = usize::try_from(self.metrics.goodbyes.get()).unwrap_or(usize::MAX);
+        let left = open.saturating_sub(told);
+        self.closing.cancel();
+        self.others.close();
+        if timeout(LAST_ANSWERS, self.others.wait()).await.is_err() {
+            debug!("connections without a question were cut off");
+        }
+        for task in [&self.capture, &self.coalesce, &self.hub, &self.gateway] {
             task.abort();
         }
         match drained {
-            Ok(()) => Ok(()),
-            Err(_) => {
-                warn!(connections = cut_off, "the time to drain is over");
-                Err(Error::CutOff(cut_off))
-            }
+            Ok(()) => Ok(Drained { told, left }),
+            Err(_) => Err(Error::CutOff {
+                cut_off,
+                told,
+                left,
+            }),
         }
     }
 }

@@ -33,6 +33,14 @@ impl Backoff {
         ceiling.mul_f64(random.clamp(0.1, 1.0))
     }
 
+    /// Starts over if what succeeded then lasted for twice the longest wait: what ends earlier
+    /// may be about to fail each time.
+    pub fn lasted(&mut self, success: Duration) {
+        if success >= self.most.saturating_mul(2) {
+            self.reset();
+        }
+    }
+
     /// Starts over after a success.
     pub fn reset(&mut self) {
         self.failures = 0;
@@ -51,5 +59,15 @@ mod tests {
         backoff.reset();
         assert_eq!(backoff.next(0.5).as_millis(), 50);
         assert_eq!(backoff.next(0.0).as_millis(), 20);
+    }
+
+    #[test]
+    fn a_success_that_did_not_last_is_none() {
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
+        backoff.next(1.0);
+        backoff.lasted(Duration::from_millis(1999));
+        assert_eq!(backoff.next(1.0).as_millis(), 200);
+        backoff.lasted(Duration::from_secs(2));
+        assert_eq!(backoff.next(1.0).as_millis(), 100);
     }
 }

@@ -25,7 +25,8 @@
 //! - How nothing is lost: [`cursor`], then `capture/log.rs` and `capture/session.rs`.
 //! - When writers must ring: `capture/doorbell.rs`.
 //! - When a room is told: `coalesce/window.rs`.
-//! - What a slow client costs: `hub/outbox.rs`.
+//! - What a slow client costs: `hub/outbox.rs`, then `hub/folding.rs`.
+//! - How clients are sent away: `hub/drain.rs`.
 //! - How it all starts and stops: [`app`].
 //! - All of it at work: `tests/writers.rs`, which reads as a list of promises.
 //!
@@ -60,8 +61,8 @@
 //!   `gateway` knows the hub alone.
 //! - No SQL driver outside `capture`, `install` and `demo`; no axum outside `gateway`; no figment
 //!   outside `config`; no clap outside `cli`.
-//! - No clock and no await in what decides: `window`, `doorbell`, `registry`, `epoch`,
-//!   `invalidation`, `cursor`. They take `now`; their drivers wait.
+//! - No clock and no await in what decides: `window`, `doorbell`, `registry`, `folding`, `drain`,
+//!   `epoch`, `invalidation`, `cursor`. They take `now`; their drivers wait.
 //!
 //! Held by the tests that `docs/architecture.md` names, where a test can hold them:
 //!

@@ -1,5 +1,7 @@
 //! What the daemon knows about its database, for readiness, for `/health` and for clients.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -15,6 +17,9 @@ pub struct DatabaseStatus {
     /// Why changes do not arrive, for an operator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// What an operator should look at although changes arrive, by subject.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub warnings: BTreeMap<&'static str, String>,
 }
 
 impl DatabaseStatus {
@@ -25,6 +30,7 @@ impl DatabaseStatus {
             since: Timestamp::now(),
             doorbell: DoorbellState::Armed,
             problem: None,
+            warnings: BTreeMap::new(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the daemon counts. Every stage counts into one shared set; `/metrics` prints it.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicU64};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -87,6 +87,8 @@ metrics! {
     scheduled_changes: Counter = Counter::default(),
     /// Seconds a notification takes through the database and back.
     heartbeat_seconds: Histogram = latency(),
+    /// How full the notification queue of the server is, from 0 to 1.
+    notification_queue_usage: Gauge<f64, AtomicU64> = Gauge::default(),
     /// Rooms with changes that wait for their window.
     pending_batches: Gauge = Gauge::default(),
     /// Entities that wait for the window of a room.
@@ -119,8 +121,16 @@ metrics! {
     delivered_bytes: Counter = Counter::default(),
     /// Seconds from the statement that made a change to its flush.
     change_to_flush_seconds: Histogram = latency(),
+    /// Queues that were full, by what was done: folded, resync, closed.
+    slow_consumers: ByReason = Family::default(),
     /// Messages from clients that were refused, by error code.
     refused_messages: ByReason = Family::default(),
+    /// Clients told goodbye because the daemon stops.
+    goodbyes: Counter = Counter::default(),
+    /// Connections that speak HTTP, WebSockets to be among them.
+    http_connections: Gauge = Gauge::default(),
+    /// Times that connections were left waiting to be accepted, by cause.
+    accept_pauses: ByReason = Family::default(),
     /// Connections ended, by cause.
     closes: ByReason = Family::default(),
 }

@@ -86,6 +86,7 @@ async fn clients_are_told_that_the_database_is_gone_and_that_it_is_back() {
     let change = "insert into pgbell.change (entity, id, op, events, rooms) values ('x', '1', 'update', '{x:y}', '{room}')";
     writer.batch_execute(change).await.expect("written");
     assert_eq!(client.next_of("invalidate").await["room"], "room");
+    drop((client, late));
     daemon.stop().await.expect("stopped");
     server.stop().await.expect("stopped");
 }

@@ -89,7 +89,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "app", "backoff", "capture", "config", "cursor", "demo", "install", "protocol", "room",
+            "app", "backoff", "capture", "config", "cursor", "demo", "gateway", "install",
+            "protocol", "room",
         ],
     ),
 ];
@@ -219,6 +220,8 @@ fn the_decisions_know_no_clock_and_wait_for_nothing() {
             "window.rs",
             "doorbell.rs",
             "registry.rs",
+            "folding.rs",
+            "drain.rs",
             "epoch.rs",
             "invalidation.rs",
             "cursor.rs",

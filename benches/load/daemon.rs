@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 use tungstenite::{
     Message, WebSocket, client::IntoClientRequest, http::HeaderValue, protocol::WebSocketConfig,
 };
@@ -74,8 +75,27 @@ impl Daemon {
         Ok(page)
     }
 
-    fn subscribe(&self, room: &str) -> Result<TcpStream, tungstenite::Error> {
-        let stream = TcpStream::connect(self.addr)?;
+    /// Many changes of what nobody but clients in room `deaf` is told of.
+    pub(crate) fn flood(&mut self) -> io::Result<()> {
+        self.writer.flood()
+    }
+
+    /// A socket in the room of a product, and in room `deaf`, whose system holds little for it.
+    pub(crate) fn connect_deaf(&self, room: usize) -> io::Result<TcpStream> {
+        const RECEIVE_BUFFER: usize = 4096;
+        let socket = Socket::new(Domain::for_address(self.addr), Type::STREAM, None)?;
+        socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+        socket.connect(&self.addr.into())?;
+        let rooms = [&*format!("product:{}", Shop::product(room)), "deaf"];
+        self.subscribe(socket.into(), &rooms)
+            .map_err(io::Error::other)
+    }
+
+    fn subscribe(
+        &self,
+        stream: TcpStream,
+        rooms: &[&str],
+    ) -> Result<TcpStream, tungstenite::Error> {
         stream.set_read_timeout(Some(PATIENCE))?;
         let mut request = format!("ws://{}/ws", self.addr).into_client_request()?;
         let protocol = HeaderValue::from_static("pgbell.v1");
@@ -85,7 +105,7 @@ impl Daemon {
         let small = WebSocketConfig::default().read_buffer_size(1024);
         let (mut socket, _) = tungstenite::client::client_with_config(request, stream, Some(small))
             .map_err(|error| io::Error::other(error.to_string()))?;
-        let subscribe = json!({"type": "subscribe", "id": 1, "rooms": [room]});
+        let subscribe = json!({"type": "subscribe", "id": 1, "rooms": rooms});
         socket.send(Message::text(subscribe.to_string()))?;
         until(&mut socket, |message| message["type"] == "subscribed")?;
         // Nobody changes anything while sockets connect: nothing is left in the buffer.
@@ -104,7 +124,8 @@ impl Target for Daemon {
 
     fn connect(&self, room: usize) -> io::Result<TcpStream> {
         let room = format!("product:{}", Shop::product(room));
-        self.subscribe(&room).map_err(io::Error::other)
+        let stream = TcpStream::connect(self.addr)?;
+        self.subscribe(stream, &[&room]).map_err(io::Error::other)
     }
 
     fn change(&mut self, room: usize) -> io::Result<()> {

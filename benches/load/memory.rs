@@ -26,7 +26,7 @@ pub(crate) fn per_connection(daemon: &Daemon, connections: usize) -> io::Result<
 }
 
 /// Resident memory once it no longer moves.
-fn steady(process: &Process) -> io::Result<u64> {
+pub(crate) fn steady(process: &Process) -> io::Result<u64> {
     let deadline = Instant::now() + PATIENCE;
     let mut last = process.resident()?;
     let mut quiet = 0;

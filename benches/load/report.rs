@@ -26,6 +26,15 @@ impl Figures {
         self.rounds.iter().map(per_delivery).collect()
     }
 
+    /// Of the latencies, round by round.
+    fn p99(&self) -> Vec<f64> {
+        let p99 = |round: &Round| {
+            let latencies: Vec<f64> = round.latencies.iter().copied().map(micros).collect();
+            quantile(&latencies, 0.99)
+        };
+        self.rounds.iter().map(p99).collect()
+    }
+
     fn all(&self, part: impl Fn(&Round) -> &Vec<Duration>) -> Vec<f64> {
         let all = self.rounds.iter().flat_map(part);
         all.copied().map(micros).collect()
@@ -89,6 +98,23 @@ pub(crate) fn fan_out(figures: &[Figures]) {
             quantile(&ratios, 1.0),
         );
     }
+}
+
+/// How much longer the second take than the first, and what the daemon needs, in KiB: before all of
+/// it, at the end of each round of the second, and after.
+pub(crate) fn beside(figures: &[Figures; 2], before: u64, rounds: &[u64], after: u64) {
+    latency(figures);
+    let [alone, beside] = figures.each_ref().map(Figures::p99);
+    let ratios: Vec<f64> = alone.iter().zip(&beside).map(|(a, b)| b / a).collect();
+    println!(
+        "  p99 beside clients that never read: {:.2} times that without them ({:.2} to {:.2} round by round)",
+        quantile(&beside, 0.5) / quantile(&alone, 0.5),
+        quantile(&ratios, 0.0),
+        quantile(&ratios, 1.0),
+    );
+    println!(
+        "  RSS of pgbell {before} KiB before, {rounds:?} KiB after each round beside them, {after} KiB in the end"
+    );
 }
 
 pub(crate) fn memory(connections: usize, kib: f64) {

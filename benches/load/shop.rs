@@ -93,6 +93,20 @@ impl Writer {
         })
     }
 
+    /// More than the system and the daemon hold for a client that does not read.
+    pub(crate) fn flood(&mut self) -> io::Result<()> {
+        const FLOOD: &str = "insert into pgbell.change (entity, id, events, rooms, new) \
+                             values ('thing', '1', '{thing:changed}', '{deaf}', \
+                                     jsonb_build_object('x', repeat('x', 7000)))";
+        let flood = async {
+            for _ in 0..100 {
+                self.client.batch_execute(FLOOD).await?;
+            }
+            Ok::<_, tokio_postgres::Error>(())
+        };
+        self.runtime.block_on(flood).map_err(io::Error::other)
+    }
+
     /// One more of a product in stock, committed.
     pub(crate) fn restock(&mut self, product: i64) -> io::Result<()> {
         let update = async { self.client.execute(&self.restock, &[&product]).await };

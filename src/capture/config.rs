@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DatabaseConfig {
-    /// Connection URL, `postgres://user:password@host:port/database`. Must reach Postgres itself,
-    /// not a transaction-mode pooler: LISTEN does not work through one.
+    /// Connection URL, `postgres://user:password@host:port/database`, with several hosts if one of
+    /// them may become the primary. Must reach Postgres itself and not a transaction-mode pooler,
+    /// through which LISTEN does not work; with transport `poll` it may be one.
     pub url: Secret,
     /// How changes travel from the writers to the daemon.
     pub transport: Transport,
@@ -25,10 +26,11 @@ pub struct DatabaseConfig {
     /// Time between proofs that a notification still travels end to end, and how long one may take.
     #[serde(with = "compact::required")]
     pub heartbeat: Duration,
-    /// Bound on connecting and logging in.
+    /// Bound on connecting and logging in, for each address of the URL.
     #[serde(with = "compact::required")]
     pub connect_timeout: Duration,
-    /// Bound on any single statement of the daemon.
+    /// Bound on any single statement of the daemon. The server is told; a second later we stop
+    /// waiting for it.
     #[serde(with = "compact::required")]
     pub statement_timeout: Duration,
     /// Most changes taken by one read of the log. What a longer backlog holds is not told entity by

@@ -1,21 +1,35 @@
-//! Connections that end early rather than hang.
+//! Connections that end early rather than hang: every wait for the database has a bound of our own,
+//! because a server that is gone keeps no promise about its statements.
 
-use std::{str::FromStr, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_postgres::{
-    Client, Connection, NoTls, Socket,
-    config::{Config, SslMode, TargetSessionAttrs},
+    AsyncMessage, Client, Connection, NoTls, Row, SimpleQueryMessage, Socket,
+    config::Config,
     tls::NoTlsStream,
+    types::{ToSql, Type},
 };
 
 use super::{DatabaseConfig, Error};
+
+/// How much longer than the server we wait for a statement: the server's own answer says more.
+const MARGIN: Duration = Duration::from_secs(1);
 
 /// A connection whose driver runs beside it and stops with it.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) client: Client,
+    bound: Duration,
     driver: JoinHandle<()>,
+    ended: Arc<OnceLock<Arc<tokio_postgres::Error>>>,
+    /// Whether a pooler gives the server's process to others between two transactions. Then nothing
+    /// is left behind: no setting, no prepared statement.
+    pub(super) is_shared: bool,
 }
 
 impl Drop for Session {
@@ -24,57 +38,119 @@ impl Drop for Session {
     }
 }
 
-/// Connects for statements; `settings` is SQL that prepares the session.
-pub(super) async fn session(config: &DatabaseConfig, settings: &str) -> Result<Session, Error> {
-    let (client, connection) = raw(config).await?;
-    // A failure of the connection reaches whoever waits for a statement.
-    let driver = tokio::spawn(async move { drop(connection.await) });
-    let session = Session { client, driver };
-    let limit = config.statement_timeout.as_millis();
-    let settings =
-        format!("set statement_timeout = {limit}; set lock_timeout = {limit}; {settings}");
-    session
-        .client
-        .batch_execute(&settings)
-        .await
-        .map_err(Error::query("prepare a session"))?;
-    Ok(session)
-}
+impl Session {
+    /// Connects and logs in. `hear` is told each notification's payload, and `None` at the end; it
+    /// must not wait for anything.
+    pub(super) async fn open(
+        config: &DatabaseConfig,
+        target: &Config,
+        hear: impl FnMut(Option<&str>) + Send + 'static,
+    ) -> Result<Self, Error> {
+        // The library's own bound covers only the TCP handshake; a server that accepts and never
+        // answers would hold us for ever.
+        let (client, connection) = timeout(config.connect_timeout, target.connect(NoTls))
+            .await
+            .map_err(|_| Error::ConnectTimeout(config.connect_timeout))?
+            .map_err(Error::connect)?;
+        let ended = Arc::new(OnceLock::new());
+        Ok(Self {
+            client,
+            bound: config.statement_timeout + MARGIN,
+            driver: tokio::spawn(drive(connection, hear, ended.clone())),
+            ended,
+            is_shared: false,
+        })
+    }
 
-/// Connects and leaves the driving to the caller.
-pub(super) async fn raw(
-    config: &DatabaseConfig,
-) -> Result<(Client, Connection<Socket, NoTlsStream>), Error> {
-    let target = parse(config)?;
-    // The library's own bound covers only the TCP handshake; a server that accepts and never
-    // answers would hold us for ever.
-    timeout(config.connect_timeout, target.connect(NoTls))
-        .await
-        .map_err(|_| Error::ConnectTimeout(config.connect_timeout))?
-        .map_err(Error::Connect)
-}
+    /// Prepares the session by SQL, and tells the server our bound on statements. Where the session
+    /// is shared, our own bound on waiting must do.
+    pub(super) async fn set(
+        &self,
+        config: &DatabaseConfig,
+        settings: &'static str,
+    ) -> Result<(), Error> {
+        if self.is_shared {
+            return Ok(());
+        }
+        let limit = config.statement_timeout.as_millis();
+        let settings =
+            format!("set statement_timeout = {limit}; set lock_timeout = {limit}; {settings}");
+        self.ask("prepare a session", self.client.batch_execute(&settings))
+            .await
+    }
 
-/// Whether the URL can be used at all; nothing is connected to.
-///
-/// # Errors
-/// When it is malformed, names an unknown parameter, or asks for encryption.
-pub fn check_url(config: &DatabaseConfig) -> Result<(), Error> {
-    match parse(config)?.get_ssl_mode() {
-        SslMode::Require => Err(Error::Encryption),
-        _ => Ok(()),
+    /// Waits for the answer to a statement of this session, but not for ever.
+    pub(super) async fn ask<T>(
+        &self,
+        doing: &'static str,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Error> {
+        match timeout(self.bound, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(source)) => Err(match self.ended.get() {
+                Some(cause) if source.is_closed() => Error::Ended {
+                    doing,
+                    source: cause.clone(),
+                },
+                _ => Error::Query { doing, source },
+            }),
+            Err(_) => Err(Error::NoAnswer {
+                doing,
+                bound: self.bound,
+            }),
+        }
+    }
+
+    /// The one row that a statement brings. Prepares nothing.
+    pub(super) async fn row(
+        &self,
+        doing: &'static str,
+        sql: &str,
+        params: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Row, Error> {
+        self.ask(doing, self.client.query_typed_one(sql, params))
+            .await
+    }
+
+    /// The columns of the one row that `sql` brings, as texts. Prepares nothing and leaves nothing
+    /// behind, so it is harmless whoever's session this really is.
+    pub(super) async fn texts(
+        &self,
+        doing: &'static str,
+        sql: &str,
+    ) -> Result<Vec<Option<String>>, Error> {
+        let answer = self.ask(doing, self.client.simple_query(sql)).await?;
+        let row = answer.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        let row = row.ok_or(Error::NoPosition)?;
+        Ok((0..row.len())
+            .map(|column| row.get(column).map(str::to_owned))
+            .collect())
+    }
+
+    /// Why the connection ended, if it has and the reason is known.
+    pub(super) fn end(&self) -> Option<Arc<tokio_postgres::Error>> {
+        self.ended.get().cloned()
     }
 }
 
-fn parse(config: &DatabaseConfig) -> Result<Config, Error> {
-    let mut target = Config::from_str(config.url.reveal()).map_err(Error::Url)?;
-    target
-        .application_name("pgbell")
-        .target_session_attrs(TargetSessionAttrs::ReadWrite)
-        .connect_timeout(config.connect_timeout)
-        // A silent peer is found in 10 + 3 * 3 s, as is one that stops acknowledging.
-        .keepalives_idle(Duration::from_secs(10))
-        .keepalives_interval(Duration::from_secs(3))
-        .keepalives_retries(3)
-        .tcp_user_timeout(Duration::from_secs(19));
-    Ok(target)
+async fn drive(
+    mut connection: Connection<Socket, NoTlsStream>,
+    mut hear: impl FnMut(Option<&str>),
+    ended: Arc<OnceLock<Arc<tokio_postgres::Error>>>,
+) {
+    while let Some(message) = poll_fn(|cx| connection.poll_message(cx)).await {
+        match message {
+            Ok(AsyncMessage::Notification(notification)) => hear(Some(notification.payload())),
+            Ok(_) => {}
+            Err(error) => {
+                // Before whoever waits for an answer is told, which happens when this returns.
+                let _ = ended.set(Arc::new(error));
+                break;
+            }
+        }
+    }
+    hear(None);
 }

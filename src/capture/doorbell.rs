@@ -59,6 +59,7 @@ pub(super) struct Doorbell {
     state: State,
     rate: Rate,
     stretch: u32,
+    crowded: bool,
 }
 
 impl Doorbell {
@@ -72,12 +73,19 @@ impl Doorbell {
             state: State::Muted,
             rate: Rate::new(now),
             stretch: 1,
+            crowded: false,
         }
     }
 
     /// Takes in rings heard.
     pub(super) fn rang(&mut self, rings: u64) {
         self.rate.count += rings;
+    }
+
+    /// Whether the server's notification queue fills up. When it is full, writers that ring fail; so
+    /// they must not ring before.
+    pub(super) fn crowded(&mut self, crowded: bool) {
+        self.crowded = crowded;
     }
 
     /// Another daemon has muted the bell, now or a moment ago. Even if the flag is cleared by the
@@ -103,6 +111,9 @@ impl Doorbell {
                 self.state = State::Armed;
             }
             _ => {}
+        }
+        if self.crowded {
+            return (self.state != State::Muted || !seen.muted).then_some(Wish::Mute);
         }
         if self.state == State::Muted {
             return self.after_polling(seen, now);
@@ -245,6 +256,23 @@ mod tests {
         bell.after_read(Seen { xmin: 101, ..QUIET }, now);
         assert_eq!(bell.state(), DoorbellState::Armed);
         assert_eq!(bell.patience(), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn while_the_queue_is_crowded_the_bell_stays_muted() {
+        let (mut bell, now) = armed();
+        bell.crowded(true);
+        assert_eq!(bell.after_read(QUIET, now), Some(Wish::Mute));
+        bell.muted(now);
+        let muted = Seen {
+            muted: true,
+            ..QUIET
+        };
+        assert_eq!(bell.after_read(muted, now + QUIET_FOR), None);
+        let by_another = Some(Wish::Mute);
+        assert_eq!(bell.after_read(QUIET, now), by_another, "armed meanwhile");
+        bell.crowded(false);
+        assert_eq!(bell.after_read(muted, now + QUIET_FOR * 2), Some(Wish::Arm));
     }
 
     #[test]

@@ -14,10 +14,13 @@ use tokio_postgres::{
 use tracing::{debug, warn};
 
 use super::{
-    DatabaseConfig, Error, connect, epoch,
+    DatabaseConfig, Error, Transport,
+    connect::Session,
+    epoch,
     error::chain,
     log,
     row::{LogRow, Xid8},
+    server::Server,
 };
 use crate::{
     change::{Change, ResyncReason},
@@ -105,16 +108,16 @@ struct Reader<'a> {
     interest: &'a Interest,
     metrics: &'a Metrics,
     /// Put back only after an answer: one that failed is followed by a new one.
-    session: Option<connect::Session>,
+    session: Option<Session>,
 }
 
 impl Reader<'_> {
     async fn answer(&mut self, question: &Question) -> Result<Answer, Error> {
         let session = match self.session.take() {
             Some(session) => session,
-            None => connect::session(self.config, SETTINGS).await?,
+            None => self.connect().await?,
         };
-        let stand = log::stand(&session.client).await?;
+        let stand = log::stand(&session).await?;
         let judge = |since: &Cursor| {
             epoch::judge(
                 since,
@@ -146,9 +149,17 @@ impl Reader<'_> {
         })
     }
 
+    async fn connect(&self) -> Result<Session, Error> {
+        let (_, mut session) = Server::find(self.config).await?;
+        // Polling may go through a pooler, which would hand our settings to others.
+        session.is_shared = self.config.transport == Transport::Poll;
+        session.set(self.config, SETTINGS).await?;
+        Ok(session)
+    }
+
     async fn read(
         &self,
-        session: &connect::Session,
+        session: &Session,
         question: &Question,
         range: &Range,
     ) -> Result<Found, Error> {
@@ -157,21 +168,24 @@ impl Reader<'_> {
         let limit = i64::from(self.config.read_limit);
         let values: [&(dyn ToSql + Sync); 4] = [&range.running, &from, &rooms, &limit];
         let params = values.into_iter().zip(TYPES);
-        let failed = || Error::query("read what clients missed");
-        let rows = session
-            .client
-            .query_typed_raw(READ, params)
-            .await
-            .map_err(failed())?;
-        let mut rows = pin!(rows);
-        let mut found = Found {
+        let found = self.collect(session, params);
+        let found = session.ask("read what clients missed", found).await?;
+        Ok(Found {
             from: range.from,
-            ..Found::default()
-        };
-        while let Some(row) = rows.try_next().await.map_err(failed())? {
-            found
-                .take(&row, self.interest, self.metrics)
-                .map_err(failed())?;
+            ..found
+        })
+    }
+
+    async fn collect<'p>(
+        &self,
+        session: &Session,
+        params: impl Iterator<Item = (&'p (dyn ToSql + Sync), Type)>,
+    ) -> Result<Found, tokio_postgres::Error> {
+        let rows = session.client.query_typed_raw(READ, params).await?;
+        let mut rows = pin!(rows);
+        let mut found = Found::default();
+        while let Some(row) = rows.try_next().await? {
+            found.take(&row, self.interest, self.metrics)?;
         }
         Ok(found)
     }

@@ -6,17 +6,15 @@
 
 use std::{
     collections::VecDeque,
-    future::poll_fn,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use tokio::{sync::Notify, task::JoinHandle};
-use tokio_postgres::{AsyncMessage, Client};
+use tokio::sync::Notify;
 
-use super::{DatabaseConfig, Error, connect};
+use super::{Error, connect::Session, server::Server};
 
 /// Most changes of the `payload` transport held for the reader; what more come is a gap.
 const MAX_PAYLOADS: usize = 20_000;
@@ -41,6 +39,7 @@ pub(super) struct Heard {
 pub(super) struct Bell {
     heard: Mutex<Heard>,
     beat: AtomicU64,
+    sent: AtomicU64,
     woken: Notify,
     beaten: Notify,
 }
@@ -58,6 +57,11 @@ impl Bell {
         let taken = std::mem::take(&mut *heard);
         heard.ended = ended;
         taken
+    }
+
+    /// The number of the heartbeat to send now.
+    pub(super) fn next_beat(&self) -> u64 {
+        self.sent.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Waits until heartbeat `number` was heard.
@@ -99,51 +103,45 @@ impl Bell {
     }
 }
 
-/// A connection that listens, and stops when dropped.
+/// A connection that listens.
 #[derive(Debug)]
 pub(super) struct Listener {
     pub(super) bell: Arc<Bell>,
     /// What this session's heartbeats begin with.
     pub(super) beat: String,
-    driver: JoinHandle<()>,
-    client: Client,
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        self.driver.abort();
-    }
+    session: Session,
 }
 
 impl Listener {
     /// Connects and listens. When this returns, LISTEN has committed: whatever commits from now on
     /// is heard, and whatever committed before is visible to a read that starts now.
-    pub(super) async fn start(config: &DatabaseConfig) -> Result<Self, Error> {
-        let (client, mut connection) = connect::raw(config).await?;
+    pub(super) async fn start(server: &Server) -> Result<Self, Error> {
         let bell = Arc::new(Bell::default());
         let beat = format!("beat {:x} ", fastrand::u64(..));
-        let driver = tokio::spawn({
+        let hear = {
             let (bell, beat) = (bell.clone(), beat.clone());
-            async move {
-                while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
-                    if let AsyncMessage::Notification(notification) = message {
-                        bell.hear(notification.payload(), &beat);
-                    }
-                }
-                bell.end();
+            move |payload: Option<&str>| match payload {
+                Some(payload) => bell.hear(payload, &beat),
+                None => bell.end(),
             }
-        });
-        let listener = Self {
+        };
+        let session = server.listener(hear).await?;
+        session
+            .ask("listen", session.client.batch_execute("listen pgbell"))
+            .await?;
+        Ok(Self {
             bell,
             beat,
-            driver,
-            client,
-        };
-        let listen = listener.client.batch_execute("listen pgbell");
-        tokio::time::timeout(config.connect_timeout, listen)
-            .await
-            .map_err(|_| Error::ConnectTimeout(config.connect_timeout))?
-            .map_err(Error::query("listen"))?;
-        Ok(listener)
+            session,
+        })
+    }
+
+    /// Takes what was heard, unless nothing more will be.
+    pub(super) fn take(&self) -> Result<Heard, Error> {
+        let heard = self.bell.take();
+        if heard.ended {
+            return Err(Error::ListenerEnded(self.session.end()));
+        }
+        Ok(heard)
     }
 }

@@ -8,11 +8,15 @@ use std::{pin::pin, time::Duration};
 
 use futures_util::TryStreamExt;
 use tokio::time::sleep;
-use tokio_postgres::{Client, Row, Statement, types::PgLsn};
+use tokio_postgres::{
+    Row, Statement,
+    types::{PgLsn, ToSql, Type},
+};
 use tracing::warn;
 
 use super::{
-    Capture, Error, connect,
+    Capture, Error,
+    connect::Session,
     position::{Incarnation, Lsn},
     row::{LogRow, Xid8},
 };
@@ -75,13 +79,12 @@ pub(super) struct Stand {
 }
 
 /// Asks where the log stands.
-pub(super) async fn stand(client: &Client) -> Result<Stand, Error> {
+pub(super) async fn stand(session: &Session) -> Result<Stand, Error> {
     // Recovery from a crash discards the server's statistics, an orderly restart keeps them.
     let query = "select pgbell.epoch(), pg_current_snapshot()::text, horizon,
                         pg_current_wal_insert_lsn(), (select stats_reset::text from pg_stat_bgwriter)
                    from pgbell.install";
-    let row = client.query_one(query, &[]).await;
-    let row = row.map_err(Error::query("read the position"))?;
+    let row = session.row("read the position", query, &[]).await?;
     let snapshot = row.get::<_, &str>(1).parse();
     Ok(Stand {
         here: Cursor {
@@ -122,23 +125,25 @@ pub(super) struct Read {
 /// A connection that reads the log.
 #[derive(Debug)]
 pub(super) struct LogReader {
-    session: connect::Session,
-    read: Statement,
+    session: Session,
+    /// `None` where statements cannot be prepared.
+    read: Option<Statement>,
     limit: u32,
     interest: Interest,
     metrics: Metrics,
 }
 
 impl LogReader {
-    /// Connects, and refuses a database that cannot be read from.
-    pub(super) async fn connect(capture: &Capture) -> Result<Self, Error> {
-        let session = connect::session(&capture.database, SETTINGS).await?;
-        check(&session.client).await?;
-        let read = session
-            .client
-            .prepare(READ)
-            .await
-            .map_err(Error::query("prepare to read the log"))?;
+    /// Makes a session one that reads the log.
+    pub(super) async fn start(capture: &Capture, session: Session) -> Result<Self, Error> {
+        session.set(&capture.database, SETTINGS).await?;
+        let read = match session.is_shared {
+            true => None,
+            false => {
+                let read = session.client.prepare(READ);
+                Some(session.ask("prepare to read the log", read).await?)
+            }
+        };
         Ok(Self {
             session,
             read,
@@ -150,19 +155,13 @@ impl LogReader {
 
     /// Where the log stands.
     pub(super) async fn stand(&self) -> Result<Stand, Error> {
-        stand(&self.session.client).await
+        stand(&self.session).await
     }
 
     /// Waits until the WAL is on disk up to `written`, which its writer sees to by itself.
     pub(super) async fn flushed(&self, written: Lsn) -> Result<(), Error> {
-        let query = "select pg_current_wal_flush_lsn() >= $1";
         for _ in 0..MAX_FLUSH_LOOKS {
-            let row = self
-                .session
-                .client
-                .query_one(query, &[&PgLsn::from(written)])
-                .await;
-            if row.map_err(Error::query("wait for the disk"))?.get(0) {
+            if self.flush_position().await? >= written {
                 return Ok(());
             }
             sleep(FLUSH_LOOK).await;
@@ -170,12 +169,19 @@ impl LogReader {
         Err(Error::NotFlushed)
     }
 
+    /// How far the WAL is on disk.
+    pub(super) async fn flush_position(&self) -> Result<Lsn, Error> {
+        let query = "select pg_current_wal_flush_lsn()";
+        let row = self.session.row("look at the disk", query, &[]).await?;
+        Ok(row.get::<_, PgLsn>(0).into())
+    }
+
     /// What became visible since `previous`.
     pub(super) async fn read(&self, previous: &Snapshot) -> Result<Read, Error> {
         let (previous, limit) = (previous.to_string(), i64::from(self.limit) + 2);
         let interest = self.interest.generation();
-        let found = self.collect(&previous, limit).await;
-        let found = found.map_err(Error::query("read the log"))?;
+        let found = self.collect(&previous, limit);
+        let found = self.session.ask("read the log", found).await?;
         self.metrics.log_reads.inc();
         self.metrics.changes.inc_by(found.rows);
         let mut read = found.read.ok_or(Error::NoPosition)?;
@@ -187,8 +193,15 @@ impl LogReader {
     }
 
     async fn collect(&self, previous: &str, limit: i64) -> Result<Found, tokio_postgres::Error> {
-        let params: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&previous, &limit];
-        let stream = self.session.client.query_raw(&self.read, params).await?;
+        let client = &self.session.client;
+        let params: [&(dyn ToSql + Sync); 2] = [&previous, &limit];
+        let stream = match &self.read {
+            Some(read) => client.query_raw(read, params).await?,
+            None => {
+                let params = params.into_iter().zip([Type::TEXT, Type::INT8]);
+                client.query_typed_raw(READ, params).await?
+            }
+        };
         let mut stream = pin!(stream);
         let mut found = Found::default();
         while let Some(row) = stream.try_next().await? {
@@ -266,18 +279,4 @@ fn description(row: &Row) -> Result<Option<Read>, tokio_postgres::Error> {
         commits: 0,
         overflowed: false,
     }))
-}
-
-/// Refuses a standby, and a database without our schema.
-async fn check(client: &Client) -> Result<(), Error> {
-    let query = "select pg_is_in_recovery(), to_regclass('pgbell.change') is not null";
-    let row = client
-        .query_one(query, &[])
-        .await
-        .map_err(Error::query("look at the database"))?;
-    match (row.get(0), row.get(1)) {
-        (true, _) => Err(Error::Standby),
-        (false, false) => Err(Error::NotInstalled),
-        (false, true) => Ok(()),
-    }
 }

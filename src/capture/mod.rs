@@ -1,5 +1,6 @@
 //! Capture: from the change log in Postgres to batches of changes.
 //!
+//! `server` finds the host that can be written to and `probe` what would make a connection useless.
 //! `session` drives one set of connections: `listener` hears the doorbell and never waits for
 //! anything, `log` reads what became visible, `upkeep` does what somebody has to do for the log.
 //! `doorbell` decides whether writers should ring, `epoch` whether a position can still be trusted.
@@ -15,7 +16,10 @@ mod history;
 mod listener;
 mod log;
 mod position;
+mod probe;
+mod queue;
 mod row;
+mod server;
 mod session;
 mod upkeep;
 
@@ -27,8 +31,8 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 pub use config::{DatabaseConfig, LogConfig, Secret, Transport};
-pub use connect::check_url;
 pub use error::Error;
+pub use server::check_url;
 
 use position::Position;
 
@@ -72,16 +76,57 @@ impl Capture {
         let mut position: Option<Position> = None;
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
         while !self.captured.is_closed() {
-            let ended = session::run(&self, &mut position, &mut backoff).await;
+            let ended = session::run(&self, &mut position).await;
             match ended {
                 Ok(()) => return,
                 Err(error) => {
+                    // One that fails each time as soon as it is live is not repeated at full speed.
+                    backoff.lasted(self.lived());
                     let wait = backoff.next(fastrand::f64());
                     self.lost(&error, wait);
                     tokio::time::sleep(wait).await;
                 }
             }
         }
+    }
+
+    /// For how long changes have arrived, if they do.
+    fn lived(&self) -> Duration {
+        let status = self.status.borrow();
+        let lived = Timestamp::now().duration_since(status.since);
+        match status.state {
+            DatabaseState::Live => lived.try_into().unwrap_or_default(),
+            DatabaseState::Connecting | DatabaseState::Lost => Duration::ZERO,
+        }
+    }
+
+    /// Publishes something that an operator should look at while changes go on arriving. Logged once
+    /// until it changes or is over.
+    fn warn(&self, subject: &'static str, warning: String) {
+        self.status.send_if_modified(|status| {
+            let before = status.warnings.get(subject);
+            let is_new = before != Some(&warning);
+            if is_new {
+                warn!(subject, %warning, "the database wants attention");
+                status.warnings.insert(subject, warning);
+            }
+            is_new
+        });
+    }
+
+    fn warns_of(&self, subject: &str) -> bool {
+        self.status.borrow().warnings.contains_key(subject)
+    }
+
+    /// Takes a warning back.
+    fn all_well(&self, subject: &'static str) {
+        self.status.send_if_modified(|status| {
+            let was = status.warnings.remove(subject).is_some();
+            if was {
+                info!(subject, "the database is well again");
+            }
+            was
+        });
     }
 
     /// Publishes that changes arrive.
@@ -111,6 +156,8 @@ impl Capture {
                 status.since = Timestamp::now();
             }
             status.problem = Some(problem);
+            // They were of a session that is over; the next finds out for itself.
+            status.warnings.clear();
         });
     }
 }

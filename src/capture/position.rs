@@ -64,15 +64,18 @@ impl Position {
             self.unflushed.push_back((written, snapshot.clone()));
             self.read = snapshot;
         }
-        while self
-            .unflushed
-            .front()
-            .is_some_and(|(written, _)| *written <= flushed)
-        {
-            if let Some((_, snapshot)) = self.unflushed.pop_front() {
-                self.durable = snapshot;
-            }
+        self.reached_disk(flushed);
+    }
+
+    /// Takes in how far the WAL is on disk. Returns whether more may be handed out than before.
+    pub(super) fn reached_disk(&mut self, flushed: Lsn) -> bool {
+        let on_disk = |(written, _): &mut (Lsn, Snapshot)| *written <= flushed;
+        let mut moved = false;
+        while let Some((_, snapshot)) = self.unflushed.pop_front_if(on_disk) {
+            self.durable = snapshot;
+            moved = true;
         }
+        moved
     }
 
     /// Whether there is more than may be handed out.

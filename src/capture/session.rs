@@ -15,36 +15,46 @@ use super::{
     listener::{Heard, Listener},
     log::{LogReader, Read, Stand},
     position::Position,
+    probe,
     row::LogRow,
+    server::Server,
     upkeep::Upkeep,
 };
 use crate::{
-    backoff::Backoff,
     change::{Captured, Change, Reached, ResyncReason},
     cursor::Cursor,
     interest::Generation,
     sabotage::Step,
 };
 
-/// Time between reads while cursors wait for the disk.
+/// Time between looks at whether the WAL that cursors wait for is on disk.
 const FLUSH_PATIENCE: Duration = Duration::from_millis(50);
 
 /// Captures until something fails, or returns `Ok` when nobody takes what is captured.
 ///
 /// `position` is moved only after what was read has been handed on, so a session that is cut off
 /// anywhere is continued by the next without loss.
-pub(super) async fn run(
-    capture: &Capture,
-    position: &mut Option<Position>,
-    backoff: &mut Backoff,
-) -> Result<(), Error> {
+pub(super) async fn run(capture: &Capture, position: &mut Option<Position>) -> Result<(), Error> {
+    let (server, mut first) = Server::find(&capture.database).await?;
+    let mut second = server.session().await?;
     // LISTEN before the first read: what commits between the two is heard, and read again.
-    let listener = match capture.database.transport {
-        Transport::Poll => None,
-        Transport::Doorbell | Transport::Payload => Some(Listener::start(&capture.database).await?),
+    let listener = match (
+        capture.database.transport,
+        probe::shared(&first, &second).await?,
+    ) {
+        (Transport::Poll, is_shared) => {
+            (first.is_shared, second.is_shared) = (is_shared, is_shared);
+            None
+        }
+        (Transport::Doorbell | Transport::Payload, true) => return Err(Error::Pooler),
+        (Transport::Doorbell | Transport::Payload, false) => Some(Listener::start(&server).await?),
     };
-    let log = LogReader::connect(capture).await?;
-    let upkeep = Upkeep::connect(capture).await?;
+    let upkeep = Upkeep::new(capture, second);
+    // Nothing is set, and clients are not told that all is well, before a notification has come
+    // through: through a pooler it would be set for others.
+    upkeep.beat(listener.as_ref()).await?;
+    upkeep.prepare().await?;
+    let log = LogReader::start(capture, first).await?;
     let (next_due, due) = watch::channel(None);
     let mut session = Session {
         capture,
@@ -59,7 +69,7 @@ pub(super) async fn run(
         return Ok(());
     }
     tokio::select! {
-        ended = session.follow(position, backoff) => ended,
+        ended = session.follow(position) => ended,
         ended = upkeep.run(listener.as_ref(), due) => ended,
     }
 }
@@ -113,20 +123,13 @@ impl Session<'_> {
     }
 
     /// Reads whenever the bell rings, and often enough without.
-    async fn follow(
-        &mut self,
-        position: &mut Option<Position>,
-        backoff: &mut Backoff,
-    ) -> Result<(), Error> {
+    async fn follow(&mut self, position: &mut Option<Position>) -> Result<(), Error> {
         let mut caught_up = false;
         loop {
-            let heard = self
-                .listener
-                .map(|listener| listener.bell.take())
-                .unwrap_or_default();
-            if heard.ended {
-                return Err(Error::ListenerEnded);
-            }
+            let heard = match self.listener {
+                Some(listener) => listener.take()?,
+                None => Heard::default(),
+            };
             self.capture.metrics.rings.inc_by(heard.rings);
             self.doorbell.rang(heard.rings);
             if heard.muted {
@@ -149,14 +152,16 @@ impl Session<'_> {
                 return Ok(());
             }
             if !std::mem::replace(&mut caught_up, true) {
-                backoff.reset();
                 self.capture.live();
             }
+            self.doorbell.crowded(self.upkeep.is_crowded());
             if let Some(wish) = self.doorbell.after_read(seen, Instant::now()) {
                 self.grant(wish).await?;
             } else {
-                let unflushed = position.as_ref().is_some_and(Position::waits_for_disk);
-                self.wait(unflushed).await;
+                self.publish();
+                if !self.wait(position).await? {
+                    return Ok(());
+                }
             }
         }
     }
@@ -192,21 +197,27 @@ impl Session<'_> {
 
         let mut next = previous.clone();
         next.advance(here.snapshot.clone(), read.written, read.flushed);
-        let news = !changes.is_empty()
-            || next.read() != previous.read()
-            || next.durable() != previous.durable()
-            || std::mem::replace(&mut self.interest, read.interest) != read.interest;
-        if !news {
+        let heeds_more = std::mem::replace(&mut self.interest, read.interest) != read.interest;
+        let moved = next.read() != previous.read() || next.durable() != previous.durable();
+        if changes.is_empty() && !moved && !heeds_more {
             return Ok(true);
         }
-        let batch = Captured::Batch {
-            changes,
-            cursor: next.durable(),
-            reached: reached(&here, read.interest),
-        };
-        let taken = self.hand_on(batch).await;
+        let taken = self.hand_on_batch(changes, &next).await;
         *position = Some(next);
         Ok(taken)
+    }
+
+    async fn hand_on_batch(&self, changes: Vec<Change>, position: &Position) -> bool {
+        let here = Cursor {
+            epoch: position.durable().epoch,
+            snapshot: position.read().clone(),
+        };
+        let batch = Captured::Batch {
+            changes,
+            cursor: position.durable(),
+            reached: reached(&here, self.interest),
+        };
+        self.hand_on(batch).await
     }
 
     fn parse(&self, payload: &str) -> Option<Change> {
@@ -268,18 +279,36 @@ impl Session<'_> {
             .send_if_modified(|status| std::mem::replace(&mut status.doorbell, state) != state);
     }
 
-    async fn wait(&self, unflushed: bool) {
-        self.publish();
+    /// Waits until something rings or patience ends, and looks meanwhile whether more may be handed
+    /// out. Returns false if nobody takes it.
+    async fn wait(&self, position: &mut Option<Position>) -> Result<bool, Error> {
         let patience = self.doorbell.patience();
-        let patience = if unflushed {
-            patience.min(FLUSH_PATIENCE)
-        } else {
-            patience
-        };
+        let until = Instant::now() + patience;
+        if patience > FLUSH_PATIENCE {
+            while let Some(position) = position.as_mut().filter(|known| known.waits_for_disk()) {
+                let left = until.saturating_duration_since(Instant::now());
+                if left.is_zero() || self.rings_within(left.min(FLUSH_PATIENCE)).await {
+                    return Ok(true);
+                }
+                if position.reached_disk(self.log.flush_position().await?)
+                    && !self.hand_on_batch(Vec::new(), position).await
+                {
+                    return Ok(false);
+                }
+            }
+        }
+        self.rings_within(until.saturating_duration_since(Instant::now()))
+            .await;
+        Ok(true)
+    }
+
+    async fn rings_within(&self, patience: Duration) -> bool {
         match self.listener {
-            // Running out of patience is the ordinary way to notice that nothing happened.
-            Some(listener) => drop(timeout(patience, listener.bell.wake()).await),
-            None => sleep(patience).await,
+            Some(listener) => timeout(patience, listener.bell.wake()).await.is_ok(),
+            None => {
+                sleep(patience).await;
+                false
+            }
         }
     }
 }

@@ -1,60 +1,78 @@
 //! What some daemon has to do for the log and for the path: beat the heart, fire what time has
 //! brought, rotate, and set the doorbell. On a connection of its own, so that reads never wait.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use tokio::{
     sync::watch,
-    time::{Instant, interval, sleep_until, timeout},
+    time::{Instant, interval, sleep, sleep_until, timeout},
 };
+use tokio_postgres::types::{ToSql, Type};
 
-use super::{Capture, Error, connect, doorbell::Wish, listener::Listener};
+use super::{Capture, Error, connect::Session, doorbell::Wish, error, listener::Listener, queue};
 use crate::telemetry::Reason;
 
 /// Most scheduled changes fired by one statement.
 const FIRE_BATCH: i32 = 500;
 
+/// Time until the next attempt to fire what the server refused to.
+const AFTER_REFUSAL: Duration = Duration::from_secs(1);
+
+type Param<'a> = (&'a (dyn ToSql + Sync), Type);
+
 /// A connection for statements that change something in schema `pgbell`.
 #[derive(Debug)]
 pub(super) struct Upkeep<'a> {
     capture: &'a Capture,
-    session: connect::Session,
+    session: Session,
+    crowded: AtomicBool,
 }
 
 impl<'a> Upkeep<'a> {
-    /// Connects, and makes writers use the configured transport.
-    pub(super) async fn connect(capture: &'a Capture) -> Result<Self, Error> {
-        let session = connect::session(&capture.database, "set jit = off").await?;
-        let transport = capture.database.transport.as_str();
-        session
-            .client
-            .execute("select pgbell.use_transport($1)", &[&transport])
-            .await
-            .map_err(Error::query("choose the transport"))?;
-        Ok(Self { capture, session })
+    /// Nothing is changed yet.
+    pub(super) fn new(capture: &'a Capture, session: Session) -> Self {
+        Self {
+            capture,
+            session,
+            crowded: AtomicBool::new(false),
+        }
+    }
+
+    /// Makes the session ready, and makes writers use the configured transport.
+    pub(super) async fn prepare(&self) -> Result<(), Error> {
+        let database = &self.capture.database;
+        self.session.set(database, "set jit = off").await?;
+        let transport = database.transport.as_str();
+        let query = "select pgbell.use_transport($1)";
+        let params: &[Param] = &[(&transport, Type::TEXT)];
+        let doing = "choose the transport";
+        self.session.row(doing, query, params).await.map(drop)
+    }
+
+    /// Whether writers had better not ring, because the notification queue fills up.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.crowded.load(Ordering::Relaxed)
     }
 
     /// Carries out a wish. After arming, returns a transaction id taken after the flag was cleared.
     pub(super) async fn grant(&self, wish: Wish) -> Result<u64, Error> {
-        let client = &self.session.client;
+        let session = &self.session;
         match wish {
             Wish::Mute => {
-                client
-                    .execute("select pgbell.mute()", &[])
-                    .await
-                    .map_err(Error::query("mute"))?;
+                let muted = session.row("mute", "select pgbell.mute()", &[]).await;
+                // The flag is set even if a full queue refuses to tell other daemons; they look at
+                // the queue themselves.
+                self.unless_refused("mute", muted)?;
                 Ok(0)
             }
             Wish::Arm => {
-                client
-                    .execute("select pgbell.arm()", &[])
-                    .await
-                    .map_err(Error::query("arm"))?;
+                session.row("arm", "select pgbell.arm()", &[]).await?;
                 // A transaction of its own, begun after the flag was cleared.
-                let xid = client
-                    .query_one("select pg_current_xact_id()::text", &[])
-                    .await;
-                let xid = xid.map_err(Error::query("take a transaction id"))?;
+                let query = "select pg_current_xact_id()::text";
+                let xid = session.row("take a transaction id", query, &[]).await?;
                 xid.get::<_, &str>(0).parse().map_err(|_| Error::NoPosition)
             }
         }
@@ -66,35 +84,58 @@ impl<'a> Upkeep<'a> {
         listener: Option<&Listener>,
         next_due: watch::Receiver<Option<Instant>>,
     ) -> Result<(), Error> {
-        tokio::try_join!(self.beat(listener), self.fire(next_due), self.rotate()).map(|_| ())
+        tokio::try_join!(
+            self.listen_to_ourselves(listener),
+            self.look_at_the_queue(),
+            self.fire(next_due),
+            self.rotate()
+        )
+        .map(|_| ())
     }
 
-    /// Sends notifications to ourselves: the only proof that LISTEN still works end to end, through
+    async fn listen_to_ourselves(&self, listener: Option<&Listener>) -> Result<(), Error> {
+        let mut ticks = interval(self.capture.database.heartbeat);
+        loop {
+            ticks.tick().await;
+            self.beat(listener).await?;
+        }
+    }
+
+    /// At the pace of heartbeats, but never in their way.
+    async fn look_at_the_queue(&self) -> Result<(), Error> {
+        let mut ticks = interval(self.capture.database.heartbeat);
+        loop {
+            ticks.tick().await;
+            let usage = queue::look(self.capture, &self.session).await?;
+            self.crowded
+                .store(usage >= queue::CROWDED_FROM, Ordering::Relaxed);
+        }
+    }
+
+    /// Sends a notification to ourselves: the only proof that LISTEN still works end to end, through
     /// half-open connections and poolers that swallow it.
-    async fn beat(&self, listener: Option<&Listener>) -> Result<(), Error> {
+    pub(super) async fn beat(&self, listener: Option<&Listener>) -> Result<(), Error> {
         let Some(listener) = listener else {
             return Ok(());
         };
         let bound = self.capture.database.heartbeat;
-        let mut ticks = interval(bound);
-        for number in 1_u64.. {
-            ticks.tick().await;
-            let sent = Instant::now();
-            let payload = format!("{}{number}", listener.beat);
-            let there_and_back = async {
-                let notify = "select pg_notify('pgbell', $1)";
-                let sent = self.session.client.execute(notify, &[&payload]).await;
-                sent.map_err(Error::query("send a heartbeat"))?;
-                listener.bell.beat(number).await;
-                Ok(())
-            };
-            timeout(bound, there_and_back)
-                .await
-                .map_err(|_| Error::HeartbeatLost(bound))??;
-            self.capture
-                .metrics
-                .heartbeat_seconds
-                .observe(sent.elapsed().as_secs_f64());
+        let sent = Instant::now();
+        let number = listener.bell.next_beat();
+        let payload = format!("{}{number}", listener.beat);
+        let there_and_back = async {
+            let notify = "select pg_notify('pgbell', $1)";
+            let params: &[Param] = &[(&payload, Type::TEXT)];
+            self.session.row("send a heartbeat", notify, params).await?;
+            listener.bell.beat(number).await;
+            Ok(())
+        };
+        let came = timeout(bound, there_and_back)
+            .await
+            .map_err(|_| Error::HeartbeatLost(bound))?;
+        // A full queue takes no notification, from nobody: what is committed is found by reading.
+        if self.unless_refused("heartbeat", came)?.is_some() {
+            let taken = sent.elapsed().as_secs_f64();
+            self.capture.metrics.heartbeat_seconds.observe(taken);
         }
         Ok(())
     }
@@ -106,14 +147,29 @@ impl<'a> Upkeep<'a> {
             tokio::select! {
                 changed = next_due.changed() => if changed.is_err() { return Ok(()) },
                 () = sleep_until(due.unwrap_or_else(far_future)), if due.is_some() => {
-                    let fired = self.session.client.query_one("select pgbell.fire_due($1)", &[&FIRE_BATCH]).await;
-                    let fired: i32 = fired.map_err(Error::query("fire scheduled changes"))?.get(0);
-                    self.capture.metrics.scheduled_changes.inc_by(fired.max(0) as u64);
+                    if !self.fire_now().await? {
+                        sleep(AFTER_REFUSAL).await;
+                        continue;
+                    }
                     // The read that sees them also tells what is due next.
                     if next_due.changed().await.is_err() { return Ok(()) }
                 }
             }
         }
+    }
+
+    /// Returns false if the server refused.
+    async fn fire_now(&self) -> Result<bool, Error> {
+        let query = "select pgbell.fire_due($1)";
+        let params: &[Param] = &[(&FIRE_BATCH, Type::INT4)];
+        let doing = "fire scheduled changes";
+        let fired = self.session.row(doing, query, params).await;
+        let Some(row) = self.unless_refused("schedule", fired)? else {
+            return Ok(false);
+        };
+        let fired = row.get::<_, i32>(0).max(0) as u64;
+        self.capture.metrics.scheduled_changes.inc_by(fired);
+        Ok(true)
     }
 
     /// Gives the log a look: it rotates when it is old or large enough, and never waits.
@@ -124,25 +180,43 @@ impl<'a> Upkeep<'a> {
         let query = "select pgbell.rotate(make_interval(secs => $1), $2)";
         loop {
             ticks.tick().await;
-            let row = self
-                .session
-                .client
-                .query_one(query, &[&retention, &max_size])
-                .await;
-            let row = row.map_err(Error::query("rotate the log"))?;
-            let outcome = match row.get::<_, Option<&str>>(0) {
-                Some("idle") => "idle",
-                Some("sealed") => "sealed",
-                Some("cleared") => "cleared",
-                Some("rotated") => "rotated",
-                Some("blocked") => "blocked",
-                _ => "unknown",
+            let params: &[Param] = &[(&retention, Type::FLOAT8), (&max_size, Type::INT8)];
+            let row = self.session.row("rotate the log", query, params).await;
+            let row = self.unless_refused("rotation", row)?;
+            let outcome = match row.as_ref().map(|row| row.get::<_, Option<&str>>(0)) {
+                Some(Some("idle")) => "idle",
+                Some(Some("sealed")) => "sealed",
+                Some(Some("cleared")) => "cleared",
+                Some(Some("rotated")) => "rotated",
+                Some(Some("blocked")) => "blocked",
+                Some(_) => "unknown",
+                None => "refused",
             };
             self.capture
                 .metrics
                 .log_rotations
                 .get_or_create(&Reason::new(outcome))
                 .inc();
+        }
+    }
+
+    /// A statement refused, for want of space perhaps, does not stop changes from being read: it is
+    /// warned of and tried again.
+    fn unless_refused<T>(
+        &self,
+        subject: &'static str,
+        answer: Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        match answer {
+            Ok(answer) => {
+                self.capture.all_well(subject);
+                Ok(Some(answer))
+            }
+            Err(error) if error.is_refusal() => {
+                self.capture.warn(subject, error::chain(&error));
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
     }
 }

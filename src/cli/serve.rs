@@ -1,12 +1,14 @@
 use clap::Args;
+use listenfd::ListenFd;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tracing::{info, warn};
 
 use super::{Failure, database::Database, signals::until_stopped};
 use crate::{
-    app::App,
+    app::{App, Drained},
     capture::check_url,
     config::{Config, Flag, masked},
+    gateway::Listener,
 };
 
 /// `pgbell serve`
@@ -30,20 +32,51 @@ impl Serve {
         check_url(&config.database).map_err(|error| Failure::usage("database.url", &error))?;
         announce(&config);
         raise_open_files();
+        let handed_over = handed_over()?;
         let outcome = until_stopped(async |stop| {
-            let app = App::bind(config)?;
+            let app = match handed_over {
+                Some(listener) => App::on(listener, config)?,
+                None => App::bind(config)?,
+            };
             let address = app.local_addr();
             info!(%address, "listening on http://{address}");
             app.run(stop.cancelled_owned()).await
         })
         .await;
-        match outcome.map_err(|error| Failure::problem("cannot watch for signals", &error))? {
-            Some(outcome) => outcome?,
-            None => return Err(Failure::plain("stopped at once; clients were cut off")),
-        }
-        info!("stopped in order");
+        let outcome =
+            outcome.map_err(|error| Failure::problem("cannot watch for signals", &error))?;
+        let Some(outcome) = outcome else {
+            return Err(Failure::plain("stopped at once; clients were cut off"));
+        };
+        let Drained { told, left } = outcome?;
+        info!(told, left, "stopped in order");
         Ok(())
     }
+}
+
+/// The socket that whoever started us keeps open (`LISTEN_FDS`, as systemd says it), if any.
+fn handed_over() -> Result<Option<Listener>, Failure> {
+    let mut sockets = ListenFd::from_env();
+    if sockets.len() > 1 {
+        let problem = format!(
+            "LISTEN_FDS hands over {} sockets; one is served",
+            sockets.len()
+        );
+        return Err(Failure::plain(problem));
+    }
+    let taken = sockets
+        .take_tcp_listener(0)
+        .and_then(|socket| socket.map(Listener::take_over).transpose());
+    let listener = taken.map_err(|error| {
+        Failure::problem(
+            "what LISTEN_FDS hands over is no listening TCP socket",
+            &error,
+        )
+    })?;
+    if listener.is_some() {
+        info!("serving the socket that was handed over; gateway.listen has no effect");
+    }
+    Ok(listener)
 }
 
 fn announce(config: &Config) {

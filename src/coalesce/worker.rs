@@ -6,6 +6,7 @@ use tokio::{
     sync::mpsc::{Receiver, Sender},
     time::sleep_until,
 };
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{Config, window::Window};
 use crate::{
@@ -15,7 +16,17 @@ use crate::{
     telemetry::{Metrics, Reason},
 };
 
-/// Runs until `captured` closes, then flushes what is left. Ends early if nobody takes flushes.
+/// How this stage takes part in stopping.
+#[derive(Debug)]
+pub struct Drain {
+    /// Cancelled when the daemon begins to stop.
+    pub begun: CancellationToken,
+    /// Cancelled when what waited then has been handed on, or never will be.
+    pub flushed: DropGuard,
+}
+
+/// Runs until `captured` closes, then flushes what is left. Ends early if nobody takes flushes. What
+/// waits when the daemon begins to stop is flushed at once.
 ///
 /// A slow hub makes `flushes` full, which makes this stage wait, which makes capture wait: nothing
 /// is dropped, and the log in the database is the buffer.
@@ -24,7 +35,10 @@ pub async fn run(
     mut captured: Receiver<Captured>,
     flushes: Sender<Flush>,
     metrics: Metrics,
+    drain: Drain,
 ) {
+    let Drain { begun, flushed } = drain;
+    let mut flushed = Some(flushed);
     let mut worker = Worker {
         window: Window::new(config, "".into(), Reached::default()),
         told: "".into(),
@@ -35,6 +49,14 @@ pub async fn run(
         let deadline = worker.window.next_deadline();
         let next = tokio::select! {
             biased;
+            () = begun.cancelled(), if flushed.is_some() => {
+                let waiting = worker.window.flush_all(Instant::now());
+                if worker.is_news(&waiting) && flushes.send(waiting).await.is_err() {
+                    return;
+                }
+                flushed = None;
+                continue;
+            }
             next = captured.recv() => match next {
                 Some(captured) => worker.take(captured),
                 None => break,

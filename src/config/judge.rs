@@ -79,6 +79,9 @@ const RULES: &[Rule] = &[
     rule("gateway.max_connections", "at least 1", |c| {
         c.gateway.max_connections >= 1
     }),
+    rule("gateway.max_http_connections", "at least 1", |c| {
+        c.gateway.max_http_connections >= 1
+    }),
     rule("gateway.max_rooms_per_connection", "at least 1", |c| {
         c.gateway.max_rooms_per_connection >= 1
     }),

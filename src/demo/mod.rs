@@ -90,7 +90,10 @@ async fn watch(
     let app = App::bind(config)?.with_demo(page);
     welcome(&info::welcome(&psql, app.local_addr()))?;
     select! {
-        outcome = app.run(stop.cancelled_owned()) => Ok(outcome?),
+        outcome = app.run(stop.cancelled_owned()) => {
+            outcome?;
+            Ok(())
+        }
         never = traffic.run(&url) => match never {},
     }
 }

@@ -15,6 +15,9 @@ pub struct Config {
     pub heartbeat: Duration,
     /// Most connections at a time; further ones are closed with 4004.
     pub max_connections: usize,
+    /// Most connections that speak HTTP, WebSockets to be among them; further ones wait to be
+    /// accepted.
+    pub max_http_connections: usize,
     /// Most rooms one connection may be in.
     pub max_rooms_per_connection: usize,
     /// Most rooms in one message.
@@ -27,7 +30,7 @@ pub struct Config {
     /// Bound on reading the head of an HTTP request.
     #[serde(with = "compact::required")]
     pub header_timeout: Duration,
-    /// Bound on an orderly shutdown.
+    /// Bound on an orderly shutdown. Clients are sent away over four fifths of it.
     #[serde(with = "compact::required")]
     pub drain: Duration,
 }
@@ -38,6 +41,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8787)),
             heartbeat: Duration::from_secs(25),
             max_connections: 10_000,
+            max_http_connections: 1_000,
             max_rooms_per_connection: 1_000,
             max_rooms_per_message: 1_000,
             max_message_size: ByteSize::kib(64),

@@ -20,7 +20,7 @@ pub(super) async fn livez() -> &'static str {
 pub(super) async fn readyz(State(gateway): State<Gateway>) -> (StatusCode, String) {
     let status = gateway.status.borrow().clone();
     match overall(&gateway, &status) {
-        Overall::Ok => (StatusCode::OK, "ok\n".into()),
+        Overall::Ok => (StatusCode::OK, fine(&status)),
         Overall::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining\n".into()),
         Overall::Starting | Overall::Degraded => {
             let problem = status
@@ -32,6 +32,15 @@ pub(super) async fn readyz(State(gateway): State<Gateway>) -> (StatusCode, Strin
             )
         }
     }
+}
+
+/// One line, and one for each warning: what is warned of does not keep changes from arriving.
+fn fine(status: &DatabaseStatus) -> String {
+    let mut text = String::from("ok\n");
+    for (subject, warning) in &status.warnings {
+        text.push_str(&format!("warning: {subject}: {warning}\n"));
+    }
+    text
 }
 
 /// Everything at a glance.
@@ -111,7 +120,7 @@ impl Health {
 
 fn overall(gateway: &Gateway, database: &DatabaseStatus) -> Overall {
     match database.state {
-        _ if gateway.stop.is_cancelled() => Overall::Draining,
+        _ if gateway.draining.is_cancelled() => Overall::Draining,
         DatabaseState::Live => Overall::Ok,
         DatabaseState::Connecting => Overall::Starting,
         DatabaseState::Lost => Overall::Degraded,

@@ -1,11 +1,13 @@
 //! Gateway: from sockets to sessions of the hub, and the pages that tell how the daemon is.
 //!
-//! `server` accepts connections, `router` knows the paths, `upgrade` turns a request into a
-//! WebSocket, `session` is one client.
+//! `listener` is where connections come from, `server` accepts as many as `capacity` allows, `router`
+//! knows the paths, `upgrade` turns a request into a WebSocket, `session` is one client.
 
+mod capacity;
 mod config;
 mod console;
 mod health;
+mod listener;
 mod router;
 mod server;
 mod session;
@@ -16,9 +18,11 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub use capacity::Capacity;
 pub use config::{AccessConfig, Config};
 pub use console::DemoPage;
-pub use server::{bind, serve};
+pub use listener::Listener;
+pub use server::serve;
 
 use crate::{
     hub::{Handle, OutboxLimits},
@@ -45,10 +49,16 @@ pub struct Inner {
     pub status: watch::Receiver<DatabaseStatus>,
     /// What is counted.
     pub metrics: Metrics,
+    /// How many connections there may be.
+    pub capacity: Capacity,
     /// Knows every session that is open.
     pub sessions: TaskTracker,
-    /// Cancelled when no more connections are to be accepted.
-    pub stop: CancellationToken,
+    /// Knows every other connection: those that speak HTTP, and clients that are sent away.
+    pub others: TaskTracker,
+    /// Cancelled when clients are to leave.
+    pub draining: CancellationToken,
+    /// Cancelled when nobody is waited for any longer.
+    pub closing: CancellationToken,
     /// When the daemon started, for `/health`.
     pub started: std::time::Instant,
     /// How changes travel, for `/health`.

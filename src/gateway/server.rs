@@ -1,64 +1,136 @@
 //! Accepting connections and reading their HTTP requests.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use axum::Router;
-use hyper::server::conn::http1;
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderValue, Request, Response, StatusCode, header},
+};
+use hyper::{
+    body::Incoming,
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use nix::errno::Errno;
 use socket2::SockRef;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tracing::{debug, warn};
+use tokio::{net::TcpStream, pin, select, sync::OwnedSemaphorePermit, time::sleep};
+use tracing::{debug, info, warn};
 
-use super::{Gateway, router};
+use super::{
+    Gateway,
+    capacity::{Seat, Seats},
+    listener::Listener,
+    router,
+};
+use crate::telemetry::Reason;
 
-/// Connections that the system holds until we accept them.
-const BACKLOG: u32 = 1024;
 /// Largest head of a request: the smallest that hyper takes, and far more than a browser sends.
 const MAX_HEAD: usize = 8 * 1024;
 /// What the kernel may hold for a client that does not read. Its own default grows to megabytes.
 const SEND_BUFFER: usize = 32 * 1024;
 /// Pause after a failure to accept, which is most likely a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long a connection may speak HTTP, so that nobody keeps one by not reading an answer.
+const HTTP_LIFE: Duration = Duration::from_secs(30);
 
-/// Binds the listening socket.
-///
-/// # Errors
-/// When the address is taken or not ours.
-pub fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if addr.is_ipv4() {
-        TcpSocket::new_v4()
+/// Accepts connections until the gateway closes; on a socket that was handed over, until it drains,
+/// because who comes from then on is the successor's.
+pub async fn serve(gateway: Gateway, listener: Listener) {
+    let server = Server {
+        router: router::router(gateway.clone()),
+        seats: Seats::new(gateway.capacity),
+        gateway,
+    };
+    let end = if listener.is_handed_over() {
+        server.gateway.draining.clone()
     } else {
-        TcpSocket::new_v6()
-    }?;
-    socket.set_reuseaddr(true)?;
-    socket.bind(addr)?;
-    socket.listen(BACKLOG)
-}
-
-/// Accepts connections until the gateway is told to stop.
-pub async fn serve(gateway: Gateway, listener: TcpListener) {
-    let router = router::router(gateway.clone());
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = gateway.stop.cancelled() => return,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                tokio::spawn(serve_connection(gateway.clone(), router.clone(), stream));
-            }
-            Err(error) => {
-                warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
+        server.gateway.closing.clone()
+    };
+    select! {
+        never = server.accept(&listener) => match never {},
+        () = end.cancelled() => {}
+    }
+    if !listener.is_handed_over() {
+        server.accept_rest(&listener);
     }
 }
 
-async fn serve_connection(gateway: Gateway, router: Router, stream: TcpStream) {
+struct Server {
+    gateway: Gateway,
+    router: Router,
+    seats: Seats,
+}
+
+impl Server {
+    async fn accept(&self, listener: &Listener) -> Infallible {
+        let mut failing = false;
+        loop {
+            let Some(places) = self.seats.take(&self.gateway.metrics).await else {
+                std::future::pending().await
+            };
+            match listener.accept().await {
+                Ok(stream) => {
+                    if std::mem::take(&mut failing) {
+                        info!("connections are accepted again");
+                    }
+                    self.spawn(stream, places);
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        warn!(%error, "cannot accept connections; they wait");
+                    }
+                    self.count(&error);
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Who has been let in by the system already is not cut off, as far as there are places.
+    fn accept_rest(&self, listener: &Listener) {
+        while let Some(places) = self.seats.try_take() {
+            let Some(stream) = listener.accept_waiting() else {
+                return;
+            };
+            self.spawn(stream, places);
+        }
+    }
+
+    fn spawn(&self, stream: TcpStream, places: (Seat, OwnedSemaphorePermit)) {
+        let connection =
+            serve_connection(self.gateway.clone(), self.router.clone(), stream, places);
+        self.gateway.others.spawn(connection);
+    }
+
+    fn count(&self, error: &io::Error) {
+        let reason = match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::EMFILE | Errno::ENFILE) => "open_files",
+            _ => "error",
+        };
+        let pauses = &self.gateway.metrics.accept_pauses;
+        pauses.get_or_create(&Reason::new(reason)).inc();
+    }
+}
+
+async fn serve_connection(
+    gateway: Gateway,
+    router: Router,
+    stream: TcpStream,
+    (seat, http): (Seat, OwnedSemaphorePermit),
+) {
     let tuned = stream
         .set_nodelay(true)
         .and_then(|()| SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER));
@@ -66,16 +138,59 @@ async fn serve_connection(gateway: Gateway, router: Router, stream: TcpStream) {
         debug!(%error, "a connection ended before it began");
         return;
     }
+    gateway.metrics.http_connections.inc();
+    if let Err(error) = speak_http(&gateway, router, stream, seat).await {
+        debug!(%error, "a request was not finished");
+    }
+    gateway.metrics.http_connections.dec();
+    drop(http);
+}
+
+/// Answers requests until the client leaves, becomes a WebSocket, or has had its time.
+async fn speak_http(
+    gateway: &Gateway,
+    router: Router,
+    stream: TcpStream,
+    seat: Seat,
+) -> hyper::Result<()> {
+    let answered = Arc::new(AtomicBool::new(false));
+    let asked = answered.clone();
+    let (router, draining) = (TowerToHyperService::new(router), gateway.draining.clone());
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        asked.store(true, Ordering::Relaxed);
+        request.extensions_mut().insert(seat.clone());
+        let (answer, draining) = (router.call(request), draining.clone());
+        async move {
+            let Ok(mut response) = answer.await;
+            if draining.is_cancelled() {
+                part_after(&mut response);
+            }
+            Ok::<_, Infallible>(response)
+        }
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(gateway.config.header_timeout)
         .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    tokio::select! {
-        ended = connection => if let Err(error) = ended {
-            debug!(%error, "a request was not finished");
-        },
-        () = gateway.stop.cancelled() => {}
+    pin!(connection);
+    select! {
+        ended = connection.as_mut() => return ended,
+        () = sleep(HTTP_LIFE) => return Ok(()),
+        () = gateway.closing.cancelled() => {}
+    }
+    // Who has been answered may go; who has only just come has a question yet.
+    if answered.load(Ordering::Relaxed) {
+        connection.as_mut().graceful_shutdown();
+    }
+    connection.await
+}
+
+/// Lets the client know that this was the last answer on this connection.
+fn part_after(response: &mut Response<Body>) {
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
     }
 }

@@ -22,6 +22,7 @@ use tokio::{
     task::yield_now,
     time::{sleep, timeout},
 };
+use tokio_util::sync::CancellationToken;
 use tungstenite::{
     Error as WireError, Message,
     error::{CapacityError, ProtocolError},
@@ -32,7 +33,7 @@ use super::Gateway;
 use crate::{
     hub::{Command, Frame, Outbox, Progress, Request, SessionKey, Wire},
     protocol::{ClientMessage, CloseReason, ConnectionId, ErrorCode, ServerMessage},
-    telemetry::Reason,
+    telemetry::{ByReason, Reason},
 };
 
 /// What one read may take. Clients say little; a larger message takes more reads.
@@ -71,10 +72,40 @@ pub(super) async fn run(
         closed_by_peer: false,
     };
     let reason = match refusal {
-        Some(reason) => reason,
+        Some(reason) => session.refuse_service(reason),
         None => session.serve().await,
     };
-    Box::pin(session.end(reason)).await;
+    let patience = Patience::of(reason, refusal.is_some());
+    Box::pin(session.end(reason, patience)).await;
+}
+
+/// How long a client may take to close its side.
+#[derive(Clone, Copy, Debug)]
+enum Patience {
+    /// It has shown no sign of life.
+    None,
+    /// Until [`CLOSE_DEADLINE`].
+    Short,
+    /// Until the daemon stops.
+    Drain,
+}
+
+impl Patience {
+    fn of(reason: CloseReason, refused: bool) -> Self {
+        match reason {
+            CloseReason::NoPong => Self::None,
+            CloseReason::Draining if !refused => Self::Drain,
+            _ => Self::Short,
+        }
+    }
+
+    async fn end(self, closing: &CancellationToken) {
+        match self {
+            Self::None => {}
+            Self::Short => sleep(CLOSE_DEADLINE).await,
+            Self::Drain => closing.cancelled().await,
+        }
+    }
 }
 
 struct Session {
@@ -136,6 +167,9 @@ impl Session {
 
     /// Writes what waits, and tells what of the socket to wait for next.
     fn drain(&self) -> io::Result<Interest> {
+        if let Some(folding) = self.socket.outbox.fold() {
+            folding.count(&self.gateway.metrics);
+        }
         Ok(match self.socket.outbox.drain(Instant::now())? {
             Progress::Drained => Interest::READABLE,
             Progress::Blocked => Interest::READABLE | Interest::WRITABLE,
@@ -253,7 +287,7 @@ impl Session {
     }
 
     /// Leaves the hub, and closes the connection as far as the client plays along.
-    async fn end(mut self, reason: CloseReason) {
+    async fn end(mut self, reason: CloseReason, patience: Patience) {
         if let Some(key) = self.key.take() {
             self.gateway.hub.send(Command::Leave { key }).await;
         }
@@ -261,17 +295,27 @@ impl Session {
             self.socket.outbox.closed_by_peer();
         }
         self.socket.outbox.close(reason);
-        let deadline = sleep(CLOSE_DEADLINE);
+        let gateway = self.gateway.clone();
         tokio::select! {
-            () = deadline => {}
+            biased;
             () = self.farewell() => {}
+            () = patience.end(&gateway.closing) => {}
         }
-        self.gateway.metrics.connections.dec();
-        self.gateway
-            .metrics
-            .closes
-            .get_or_create(&Reason::new(reason.as_str()))
-            .inc();
+        gateway.metrics.connections.dec();
+        let count = |family: &ByReason, reason| family.get_or_create(&Reason::new(reason)).inc();
+        count(&gateway.metrics.closes, reason.as_str());
+        if reason == CloseReason::SlowConsumer {
+            count(&gateway.metrics.slow_consumers, "closed");
+        }
+    }
+
+    /// Tells a client that is sent away when to come back, where it may.
+    fn refuse_service(&self, reason: CloseReason) -> CloseReason {
+        if reason == CloseReason::Draining {
+            let goodbye = Frame::goodbye_within(self.gateway.config.drain);
+            self.socket.outbox.send(goodbye, Instant::now());
+        }
+        reason
     }
 
     /// Drains the outbox and waits for the client to close its side.

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tracing::debug;
 use tungstenite::handshake::derive_accept_key;
 
-use super::{Gateway, session};
+use super::{Gateway, capacity::Seat, session};
 use crate::protocol::{CloseReason, SUBPROTOCOL};
 
 /// `GET /ws`. What a browser may not have is refused after the upgrade, with a close code:
@@ -35,8 +35,15 @@ pub(super) async fn upgrade(
     let offer = Offer::of(headers);
     let upgrade = hyper::upgrade::on(&mut request);
     let refusal = refusal(&gateway, &offer);
-    let tracker = gateway.sessions.clone();
-    tracker.spawn(open(gateway, upgrade, refusal));
+    let tracker = match refusal {
+        None => gateway.sessions.clone(),
+        Some(_) => gateway.others.clone(),
+    };
+    let seat = request.extensions_mut().remove::<Seat>();
+    tracker.spawn(async move {
+        open(gateway, upgrade, refusal).await;
+        drop(seat);
+    });
     response(&accept, &offer)
 }
 
@@ -76,10 +83,10 @@ impl Offer {
 }
 
 fn refusal(gateway: &Gateway, offer: &Offer) -> Option<CloseReason> {
-    let most = gateway.config.max_connections;
+    let most = gateway.capacity.sessions;
     if matches!(offer, Offer::Others(_)) {
         Some(CloseReason::UnsupportedProtocol)
-    } else if gateway.stop.is_cancelled() {
+    } else if gateway.draining.is_cancelled() {
         Some(CloseReason::Draining)
     } else {
         (gateway.sessions.len() >= most).then_some(CloseReason::ConnectionLimit)

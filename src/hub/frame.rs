@@ -3,6 +3,8 @@
 //! A server's frames are not masked (RFC 6455, section 5.1), so one frame is the same for every
 //! subscriber and is shared, header included.
 
+use std::{sync::Arc, time::Duration};
+
 use bytes::Bytes;
 use tungstenite::protocol::{
     CloseFrame,
@@ -13,44 +15,109 @@ use tungstenite::protocol::{
 };
 
 use crate::{
-    invalidation::CursorText,
-    protocol::{CloseReason, ServerMessage},
-    room::Room,
+    change::ResyncReason,
+    invalidation::{CursorText, Invalidation},
+    protocol::{CloseReason, Rooms, ServerMessage},
 };
+
+/// Clients come back spread over this time at least.
+pub(super) const SHORTEST_RETURN: Duration = Duration::from_secs(1);
 
 /// An encoded message, cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Frame {
     /// What goes on the socket.
     pub(crate) bytes: Bytes,
-    /// What may be dropped in exchange for a resync.
+    /// What can be done with it when too much waits.
     pub(crate) about: About,
 }
 
-/// Which rooms a frame tells about.
+/// What a frame tells, as far as it can be told in fewer bytes.
 #[derive(Clone, Debug)]
 pub(crate) enum About {
-    /// None: a reply or a sign of life, which must arrive.
+    /// Nothing about rooms: a reply or a sign of life, which must arrive.
     Session,
-    /// One room, up to a position.
-    Room(Room, CursorText),
-    /// Every room of the session, up to a position.
-    EveryRoom(CursorText),
+    /// Which rooms the client is in. Must arrive, and nothing moves from one side of it to the other.
+    Membership,
+    /// Changes in one room, up to a position.
+    Changes {
+        told: Arc<Invalidation>,
+        cursor: CursorText,
+        /// Whether the client missed them.
+        replayed: bool,
+    },
+    /// Rooms to fetch again, up to a position.
+    Resync(Arc<Rooms>, CursorText),
 }
 
 impl Frame {
     /// A message that must arrive.
     pub(crate) fn message(message: &ServerMessage<'_>) -> Self {
-        Self::about(About::Session, message)
+        let about = match message {
+            ServerMessage::Subscribed { .. }
+            | ServerMessage::Unsubscribed { .. }
+            | ServerMessage::Synced { .. } => About::Membership,
+            _ => About::Session,
+        };
+        Self::about(about, message)
     }
 
-    /// A message about rooms.
-    pub(crate) fn about(about: About, message: &ServerMessage<'_>) -> Self {
-        let text = OpCode::Data(Data::Text);
-        Self {
-            bytes: encode(WireFrame::message(message.to_json(), text, true)),
-            about,
-        }
+    /// Changes in one room.
+    pub(crate) fn invalidate(told: Arc<Invalidation>, cursor: CursorText) -> Self {
+        Self::changes(told, cursor, false)
+    }
+
+    /// Changes in one room; `replayed` if the client missed them.
+    pub(super) fn changes(told: Arc<Invalidation>, cursor: CursorText, replayed: bool) -> Self {
+        let message = ServerMessage::Invalidate {
+            room: &told.room,
+            cursor: cursor.clone(),
+            changes: &told.changes,
+            replayed,
+        };
+        let bytes = encode_text(&message);
+        let about = About::Changes {
+            told,
+            cursor,
+            replayed,
+        };
+        Self { bytes, about }
+    }
+
+    /// Rooms to fetch again.
+    pub(crate) fn resync(
+        rooms: Rooms,
+        reason: ResyncReason,
+        cursor: CursorText,
+        spread_ms: u64,
+    ) -> Self {
+        let about = About::Resync(Arc::new(rooms.clone()), cursor.clone());
+        let message = ServerMessage::Resync {
+            rooms,
+            reason,
+            cursor,
+            spread_ms,
+        };
+        Self::about(about, &message)
+    }
+
+    fn about(about: About, message: &ServerMessage<'_>) -> Self {
+        let bytes = encode_text(message);
+        Self { bytes, about }
+    }
+
+    /// A planned close follows, and the client may be back after this time.
+    pub(crate) fn goodbye(retry_after: Duration) -> Self {
+        Self::message(&ServerMessage::Goodbye {
+            code: CloseReason::Draining.code(),
+            reason: CloseReason::Draining.as_str(),
+            retry_after_ms: retry_after.as_millis() as u64,
+        })
+    }
+
+    /// The same to somebody who has no place in a schedule: back at some moment within this time.
+    pub(crate) fn goodbye_within(time: Duration) -> Self {
+        Self::goodbye(time.max(SHORTEST_RETURN).mul_f64(fastrand::f64()))
     }
 
     /// A ping; browsers answer it by themselves.
@@ -77,6 +144,11 @@ impl Frame {
     fn control(frame: WireFrame) -> Self {
         Self::encoded(encode(frame))
     }
+}
+
+fn encode_text(message: &ServerMessage<'_>) -> Bytes {
+    let text = OpCode::Data(Data::Text);
+    encode(WireFrame::message(message.to_json(), text, true))
 }
 
 fn encode(frame: WireFrame) -> Bytes {

@@ -2,11 +2,14 @@
 //!
 //! One task owns all of it, so joining a room and being told about it happen in one order and need
 //! no lock. `registry` knows who is where, `frame` encodes once what many are sent, `outbox` gets it
-//! onto a socket or keeps it within bounds. `memory` knows what was told lately, `resume` lets those it
-//! cannot help share a look at the log, `replay` tells them again what they missed.
+//! onto a socket or keeps it within bounds, `folding` says the same in fewer bytes to who reads slowly.
+//! `memory` knows what was told lately, `resume` lets those it cannot help share a look at the log,
+//! `replay` tells them again what they missed. `drain` knows who is sent away when.
 
 mod answer;
 mod config;
+mod drain;
+mod folding;
 mod frame;
 mod memory;
 mod outbox;
@@ -98,7 +101,7 @@ pub struct Handle {
 
 impl Handle {
     /// Most commands that wait for the hub; a session with one more waits itself.
-    const MAX_COMMANDS: usize = 4096;
+    const MAX_COMMANDS: usize = 512;
 
     /// A handle, and what the hub receives through it.
     pub fn new() -> (Self, mpsc::Receiver<Command>) {

@@ -1,30 +1,39 @@
 //! What waits for one connection: written at once while it drains, bounded when it does not.
 //!
 //! The sender writes to the socket itself, without waking anyone, as long as nothing waits. Only a
-//! socket that is full leaves a queue behind, which the connection's own task drains. When the queue
-//! is full too, everything it says about rooms is replaced by one resync of those rooms: a slow
-//! client loses nothing, costs bounded memory, and never makes a fast one wait.
+//! socket that is full leaves a queue behind, which the connection's own task drains, and folds when
+//! much waits. When the queue is full all the same, what it says about rooms is folded by the sender,
+//! and where that is not enough told as a resync: a slow client loses nothing, costs bounded memory,
+//! and never makes a fast one wait.
 
 use std::{
+    borrow::Borrow,
     collections::VecDeque,
     io::{self, ErrorKind, IoSlice},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use indexmap::IndexSet;
 use tokio::sync::Notify;
 
-use super::frame::{About, Frame};
-use crate::{
-    change::ResyncReason,
-    invalidation::CursorText,
-    protocol::{CloseReason, Rooms, ServerMessage},
-    room::Room,
+use super::{
+    folding::{Folding, Space, fold},
+    frame::Frame,
 };
+use crate::protocol::CloseReason;
 
 /// Most frames written by one system call.
 const MAX_PARTS: usize = 16;
+/// Parts of an outbox's bounds: from half of them on the connection's task folds; what still fills
+/// them all is brought down to three quarters, so that there is room for many frames and not for one.
+const PARTS: usize = 8;
+const HALF: usize = 4;
+const MOST: usize = 6;
+const ALL: usize = 8;
+/// Time between looks at who wants a sign of life, or shows none.
+pub(crate) const TICK: Duration = Duration::from_secs(1);
+/// How much longer than the heartbeat a client may be silent.
+const PONG_GRACE: Duration = Duration::from_secs(10);
 
 /// The writing half of a connection that never blocks.
 pub trait Wire: Send + Sync {
@@ -58,11 +67,13 @@ pub struct Outbox {
 
 #[derive(Debug)]
 struct State {
-    queue: VecDeque<Waiting>,
+    queue: VecDeque<Frame>,
     /// Bytes of the first frame that are written.
     written: usize,
     /// Bytes that wait.
     bytes: usize,
+    /// Frames queued since it was folded.
+    unfolded: usize,
     /// Since when the connection accepts nothing.
     stalled: Option<Instant>,
     sent: Instant,
@@ -71,17 +82,15 @@ struct State {
     end: Option<CloseReason>,
 }
 
-#[derive(Debug)]
-enum Waiting {
-    Frame(Frame),
-    /// A resync in place of frames that were dropped; encoded when its turn comes.
-    Resync(Dropped),
-}
-
-#[derive(Debug)]
-struct Dropped {
-    rooms: Option<IndexSet<Room>>,
-    cursor: CursorText,
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Sent {
+    /// Written, or it waits as it is.
+    Delivered,
+    /// The queue was full, so that its content now waits in another form.
+    Folded(Folding),
+    /// Nothing goes to this connection any more.
+    Ended,
 }
 
 /// How a connection's queue stands.
@@ -103,6 +112,7 @@ impl Outbox {
                 queue: VecDeque::new(),
                 written: 0,
                 bytes: 0,
+                unfolded: 0,
                 stalled: None,
                 sent: now,
                 heard: now,
@@ -113,27 +123,30 @@ impl Outbox {
         }
     }
 
-    /// Sends a frame, now or when the connection drains. Returns false if the frame was folded into
-    /// a resync, or the connection is ending.
-    pub(crate) fn send(&self, frame: Frame, now: Instant) -> bool {
+    /// Sends a frame, now or when the connection drains.
+    pub(crate) fn send(&self, frame: impl Borrow<Frame>, now: Instant) -> Sent {
+        let frame = frame.borrow();
         let mut state = self.lock();
         if state.end.is_some() {
-            return false;
+            return Sent::Ended;
         }
         if !state.queue.is_empty() {
-            let queued = state.enqueue(frame, &self.limits);
-            let over = state.is_full(&self.limits) && !queued;
+            let sent = state.enqueue(frame.clone(), &self.limits);
+            let wants_folding = state.wants_folding(&self.limits);
             drop(state);
-            if over {
+            if wants_folding {
+                self.woken.notify_one();
+            }
+            if sent == Sent::Ended {
                 // Replies are all that is left: answers to a client that asks and does not listen.
                 self.close(CloseReason::SlowConsumer);
             }
-            return queued;
+            return sent;
         }
         match self.wire.try_write(&[IoSlice::new(&frame.bytes)]) {
             Ok(written) if written == frame.bytes.len() => {
                 state.sent = now;
-                return true;
+                return Sent::Delivered;
             }
             Ok(written) => state.written = written,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -141,10 +154,18 @@ impl Outbox {
         }
         state.bytes = frame.bytes.len() - state.written;
         state.stalled = Some(now);
-        state.queue.push_back(Waiting::Frame(frame));
+        state.queue.push_back(frame.clone());
         drop(state);
         self.woken.notify_one();
-        true
+        Sent::Delivered
+    }
+
+    /// Folds what waits, if that is much. The connection's own task does this in time, so that the
+    /// sender, whom everybody waits for, need not.
+    pub(crate) fn fold(&self) -> Option<Folding> {
+        let mut state = self.lock();
+        let wanted = state.wants_folding(&self.limits);
+        wanted.then(|| state.fold(&self.limits, ALL))
     }
 
     /// Ends the connection, after what already waits if the client reads it.
@@ -154,7 +175,7 @@ impl Outbox {
             state.end = Some(reason);
             let frame = Frame::close(reason);
             state.bytes += frame.bytes.len();
-            state.queue.push_back(Waiting::Frame(frame));
+            state.queue.push_back(frame);
         }
         drop(state);
         self.woken.notify_one();
@@ -187,7 +208,6 @@ impl Outbox {
     pub fn drain(&self, now: Instant) -> io::Result<Progress> {
         let mut state = self.lock();
         loop {
-            state.encode_resync(&self.limits);
             if state.queue.is_empty() {
                 state.stalled = None;
                 return Ok(Progress::Drained);
@@ -203,19 +223,21 @@ impl Outbox {
             state.advance(written);
             state.sent = now;
             state.stalled = Some(now);
+            // There is room because the client has taken what was in the way: as good as a pong.
+            state.heard = now;
         }
     }
 
-    /// Once a second or so: a sign of life where one is due, an end where one is overdue.
+    /// Called every [`TICK`]: a sign of life where one is due, an end where one would be overdue
+    /// before the next tick.
     pub(crate) fn tick(&self, now: Instant, heartbeat: &Frame, ping: &Frame) {
-        /// How much longer than the heartbeat a client may be silent.
-        const PONG_GRACE: Duration = Duration::from_secs(10);
         let state = self.lock();
         let since = |then: Instant| now.saturating_duration_since(then);
-        let slow = state
-            .stalled
-            .is_some_and(|stalled| since(stalled) > self.limits.write_deadline);
-        let silent = since(state.heard) > self.limits.heartbeat + PONG_GRACE;
+        // Of deadlines so near that every tick comes too close, the tick after them has to do.
+        let overdue = |then, allowed: Duration| since(then) + TICK > allowed.max(2 * TICK);
+        let stalled = state.stalled;
+        let slow = stalled.is_some_and(|stalled| overdue(stalled, self.limits.write_deadline));
+        let silent = overdue(state.heard, self.limits.heartbeat + PONG_GRACE);
         let quiet = state.queue.is_empty() && since(state.sent) >= self.limits.heartbeat;
         let unproven = state.queue.is_empty() && since(state.pinged) >= self.limits.heartbeat;
         drop(state);
@@ -225,11 +247,11 @@ impl Outbox {
             self.close(CloseReason::NoPong);
         }
         if quiet {
-            self.send(heartbeat.clone(), now);
+            self.send(heartbeat, now);
         }
         if unproven {
             self.lock().pinged = now;
-            self.send(ping.clone(), now);
+            self.send(ping, now);
         }
     }
 
@@ -239,66 +261,63 @@ impl Outbox {
 }
 
 impl State {
-    /// Queues a frame behind others. Returns false if it was folded into a resync.
-    fn enqueue(&mut self, frame: Frame, limits: &OutboxLimits) -> bool {
-        if !self.is_full(limits) {
-            self.bytes += frame.bytes.len();
-            self.queue.push_back(Waiting::Frame(frame));
-            return true;
+    /// Queues a frame behind others.
+    fn enqueue(&mut self, frame: Frame, limits: &OutboxLimits) -> Sent {
+        self.bytes += frame.bytes.len();
+        self.queue.push_back(frame);
+        self.unfolded += 1;
+        if !self.is_over(limits, ALL) {
+            return Sent::Delivered;
         }
-        self.fold(frame);
-        false
+        let outcome = self.fold(limits, MOST);
+        if self.is_over(limits, ALL) {
+            return Sent::Ended;
+        }
+        Sent::Folded(outcome)
     }
 
-    fn is_full(&self, limits: &OutboxLimits) -> bool {
-        self.queue.len() >= limits.frames || self.bytes >= limits.bytes
+    /// Whether there is much to fold, and enough of it new.
+    fn wants_folding(&self, limits: &OutboxLimits) -> bool {
+        self.unfolded > limits.frames / PARTS && self.is_over(limits, HALF)
     }
 
-    /// Replaces everything that tells about rooms by one resync in the place of the first.
-    fn fold(&mut self, last: Frame) {
-        let begun = usize::from(self.written > 0);
-        let rest = self.queue.split_off(begun);
-        let mut dropped: Option<(usize, Dropped)> = None;
-        for waiting in rest.into_iter().chain([Waiting::Frame(last)]) {
-            let place = self.queue.len();
-            match Dropped::new(waiting) {
-                Err(frame) => self.queue.push_back(Waiting::Frame(frame)),
-                Ok(more) => match &mut dropped {
-                    Some((_, dropped)) => dropped.absorb(more),
-                    None => dropped = Some((place, more)),
-                },
-            }
-        }
-        if let Some((place, dropped)) = dropped {
-            self.queue.insert(place, Waiting::Resync(dropped));
-        }
-        self.bytes = self
-            .queue
-            .iter()
-            .map(Waiting::len)
-            .sum::<usize>()
-            .saturating_sub(self.written);
+    /// Whether more waits than this part of the bounds, besides the frame that is on its way.
+    fn is_over(&self, limits: &OutboxLimits, part: usize) -> bool {
+        let begun = self.begun();
+        let on_its_way = self.queue.range(..begun).map(|frame| frame.bytes.len());
+        let bytes = (self.bytes + self.written).saturating_sub(on_its_way.sum());
+        let waits = self.queue.len() - begun;
+        waits > limits.frames * part / PARTS || bytes > limits.bytes / PARTS * part
     }
 
-    /// Gives the resync its bytes when it comes within reach of the next write.
-    fn encode_resync(&mut self, limits: &OutboxLimits) {
-        for waiting in self.queue.iter_mut().take(MAX_PARTS) {
-            if let Waiting::Resync(dropped) = waiting {
-                let frame = dropped.encode(limits);
-                self.bytes += frame.bytes.len();
-                *waiting = Waiting::Frame(frame);
-            }
-        }
+    /// How many frames at the front are partly written: one or none.
+    fn begun(&self) -> usize {
+        usize::from(self.written > 0)
+    }
+
+    /// Folds what waits, down to this part of the bounds if need be.
+    fn fold(&mut self, limits: &OutboxLimits, part: usize) -> Folding {
+        let rest = self.queue.split_off(self.begun());
+        let space = Space {
+            frames: limits.frames * part / PARTS,
+            bytes: limits.bytes / PARTS * part,
+            spread_ms: limits.spread.as_millis() as u64,
+        };
+        let (frames, outcome) = fold(rest, space);
+        self.queue.extend(frames);
+        self.unfolded = 0;
+        let bytes = self.queue.iter().map(|frame| frame.bytes.len());
+        self.bytes = bytes.sum::<usize>() - self.written;
+        outcome
     }
 
     fn parts(&self) -> Vec<IoSlice<'_>> {
-        let frames = self.queue.iter().take(MAX_PARTS).filter_map(Waiting::frame);
-        let skip = |(index, frame): (usize, &'_ Frame)| {
-            if index == 0 { self.written } else { 0 }.min(frame.bytes.len())
-        };
+        let frames = self.queue.iter().take(MAX_PARTS).enumerate();
         frames
-            .enumerate()
-            .map(|(index, frame)| IoSlice::new(&frame.bytes[skip((index, frame))..]))
+            .map(|(index, frame)| {
+                let written = if index == 0 { self.written } else { 0 };
+                IoSlice::new(&frame.bytes[written..])
+            })
             .collect()
     }
 
@@ -306,64 +325,13 @@ impl State {
         self.bytes = self.bytes.saturating_sub(written);
         written += std::mem::take(&mut self.written);
         while let Some(first) = self.queue.front() {
-            if written < first.len() {
+            if written < first.bytes.len() {
                 self.written = written;
                 return;
             }
-            written -= first.len();
+            written -= first.bytes.len();
             self.queue.pop_front();
         }
-    }
-}
-
-impl Waiting {
-    fn frame(&self) -> Option<&Frame> {
-        match self {
-            Self::Frame(frame) => Some(frame),
-            Self::Resync(_) => None,
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.frame().map_or(0, |frame| frame.bytes.len())
-    }
-}
-
-impl Dropped {
-    /// What dropping `waiting` loses; the frame itself if it must arrive.
-    fn new(waiting: Waiting) -> Result<Self, Frame> {
-        let frame = match waiting {
-            Waiting::Resync(dropped) => return Ok(dropped),
-            Waiting::Frame(frame) => frame,
-        };
-        let (rooms, cursor) = match &frame.about {
-            About::Session => return Err(frame),
-            About::Room(room, cursor) => (Some([room.clone()].into()), cursor.clone()),
-            About::EveryRoom(cursor) => (None, cursor.clone()),
-        };
-        Ok(Self { rooms, cursor })
-    }
-
-    /// Later losses: their position covers the earlier ones, which the same resync makes good.
-    fn absorb(&mut self, later: Self) {
-        self.cursor = later.cursor;
-        match (&mut self.rooms, later.rooms) {
-            (Some(rooms), Some(more)) => rooms.extend(more),
-            (every, _) => *every = None,
-        }
-    }
-
-    fn encode(&mut self, limits: &OutboxLimits) -> Frame {
-        let rooms = match self.rooms.take() {
-            Some(rooms) => Rooms::Named(rooms.into_iter().collect()),
-            None => Rooms::Every,
-        };
-        Frame::message(&ServerMessage::Resync {
-            rooms,
-            reason: ResyncReason::SlowConsumer,
-            cursor: self.cursor.clone(),
-            spread_ms: limits.spread.as_millis() as u64,
-        })
     }
 }
 
@@ -375,6 +343,9 @@ impl std::fmt::Debug for Outbox {
     }
 }
 
+#[cfg(test)]
+#[path = "outbox_model_tests.rs"]
+mod model_tests;
 #[cfg(test)]
 #[path = "outbox_tests.rs"]
 mod tests;

@@ -1,17 +1,22 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::{
+    change::{Change, Op, ResyncReason},
+    invalidation::{Folded, Invalidation},
+    protocol::{Rooms, ServerMessage},
+};
 
 /// A socket that takes what it is allowed to.
 #[derive(Clone, Default)]
-struct Tap(Arc<Mutex<(usize, Vec<u8>)>>);
+pub(super) struct Tap(Arc<Mutex<(usize, Vec<u8>)>>);
 
 impl Tap {
-    fn open(&self, bytes: usize) {
+    pub(super) fn open(&self, bytes: usize) {
         self.0.lock().unwrap().0 = bytes;
     }
 
-    fn taken(&self) -> Vec<u8> {
+    pub(super) fn taken(&self) -> Vec<u8> {
         std::mem::take(&mut self.0.lock().unwrap().1)
     }
 }
@@ -43,11 +48,59 @@ fn outbox() -> (Outbox, Tap, Instant) {
     (Outbox::new(Box::new(tap.clone()), LIMITS, now), tap, now)
 }
 
-fn about(room: &str, cursor: &str) -> Frame {
-    Frame {
-        bytes: format!("[{room} {cursor}]").into(),
-        about: About::Room(room.parse().unwrap(), cursor.into()),
+/// One change of an entity, which `new.n` numbers.
+pub(super) fn change(room: &str, entity: u8, number: u64) -> Frame {
+    let change = Change {
+        xid: number,
+        at: jiff::Timestamp::UNIX_EPOCH,
+        entity: "thing".into(),
+        id: entity.to_string().into(),
+        op: Op::Update,
+        events: [Arc::from("thing:changed")].into(),
+        targets: Vec::new(),
+        old: None,
+        new: serde_json::from_str(&format!("{{\"n\":{number}}}")).unwrap(),
+        origin: None,
+    };
+    let invalidation = Invalidation {
+        room: room.parse().unwrap(),
+        changes: vec![Folded::new(&change)],
+    };
+    Frame::invalidate(invalidation.into(), number.to_string().into())
+}
+
+pub(super) fn resync(rooms: Rooms, number: u64) -> Frame {
+    Frame::resync(rooms, ResyncReason::Bulk, number.to_string().into(), 0)
+}
+
+/// The texts of whole frames.
+pub(super) fn messages(mut bytes: &[u8]) -> Vec<serde_json::Value> {
+    let mut messages = Vec::new();
+    while let [opcode, length, ..] = *bytes {
+        let (header, length) = match length {
+            126 => (4, u16::from_be_bytes([bytes[2], bytes[3]]).into()),
+            length => (2, usize::from(length)),
+        };
+        let payload = &bytes[header..header + length];
+        if opcode == 0x81 {
+            messages.push(serde_json::from_slice(payload).unwrap());
+        }
+        bytes = &bytes[header + length..];
     }
+    messages
+}
+
+fn told(tap: &Tap) -> Vec<String> {
+    let tell = |message: &serde_json::Value| {
+        let number = &message["changes"][0]["new"]["n"];
+        let about = match message["type"].as_str() {
+            Some("invalidate") => format!("{} {number}", message["room"]),
+            Some("resync") => format!("resync {}", message["rooms"]),
+            other => return other.unwrap_or("nothing").to_owned(),
+        };
+        format!("{about} at {}", message["cursor"]).replace('"', "")
+    };
+    messages(&tap.taken()).iter().map(tell).collect()
 }
 
 fn reply(text: &'static str) -> Frame {
@@ -62,8 +115,9 @@ fn text(bytes: &[u8]) -> String {
 fn while_a_socket_takes_everything_nothing_waits() {
     let (outbox, tap, now) = outbox();
     tap.open(1000);
-    assert!(outbox.send(about("a", "1"), now) && outbox.send(reply("ok"), now));
-    assert_eq!(text(&tap.taken()), "[a 1]ok");
+    assert_eq!(outbox.send(change("a", 1, 1), now), Sent::Delivered);
+    assert_eq!(outbox.send(reply("ok"), now), Sent::Delivered);
+    assert!(text(&tap.taken()).ends_with("ok"));
     assert_eq!(outbox.drain(now).unwrap(), Progress::Drained);
 }
 
@@ -71,8 +125,8 @@ fn while_a_socket_takes_everything_nothing_waits() {
 fn a_frame_cut_short_is_finished_before_the_next() {
     let (outbox, tap, now) = outbox();
     tap.open(2);
-    outbox.send(about("a", "1"), now);
-    outbox.send(about("b", "2"), now);
+    outbox.send(reply("[a 1]"), now);
+    outbox.send(reply("[b 2]"), now);
     assert_eq!(outbox.drain(now).unwrap(), Progress::Blocked);
     for _ in 0..8 {
         tap.open(1);
@@ -82,81 +136,182 @@ fn a_frame_cut_short_is_finished_before_the_next() {
 }
 
 #[test]
-fn a_full_queue_becomes_one_resync_that_covers_everything_dropped() {
+fn a_full_queue_is_folded_by_room_and_entity() {
     let (outbox, tap, now) = outbox();
     tap.open(2);
-    outbox.send(about("a", "1"), now);
-    outbox.send(about("b", "2"), now);
-    outbox.send(reply("ok"), now);
-    outbox.send(about("a", "3"), now);
-    assert!(!outbox.send(about("c", "4"), now), "the fifth is folded");
-    outbox.send(about("d", "5"), now);
+    outbox.send(change("a", 1, 1), now);
+    for (room, number) in [("a", 2), ("b", 3), ("a", 4), ("b", 5)] {
+        assert_eq!(outbox.send(change(room, 1, number), now), Sent::Delivered);
+    }
+    let sent = outbox.send(change("a", 2, 6), now);
+    assert_eq!(sent, Sent::Folded(Folding::Folded));
     tap.open(10_000);
     assert_eq!(outbox.drain(now).unwrap(), Progress::Drained);
-    let told = text(&tap.taken());
-    assert!(
-        told.starts_with("[a 1]"),
-        "what has begun is finished: {told}"
+    let messages = messages(&tap.taken());
+    assert_eq!(
+        messages.len(),
+        3,
+        "what has begun is finished: {messages:?}"
     );
-    let resync = told.find(r#""rooms":["b","a","c"],"reason":"slow_consumer","cursor":"4""#);
-    let (resync, ok) = (resync.expect(&told), told.find("ok").unwrap());
-    assert!(resync < ok && told.ends_with("[d 5]"), "{told}");
+    let [_, a, b] = &messages[..] else {
+        unreachable!()
+    };
+    assert_eq!((&a["room"], &a["cursor"]), (&"a".into(), &"2".into()));
+    let changes = &a["changes"];
+    assert_eq!(
+        (&changes[0]["count"], &changes[0]["new"]["n"]),
+        (&2.into(), &4.into())
+    );
+    assert_eq!(changes[1]["id"], "2");
+    assert_eq!(
+        (&b["changes"][0]["new"]["n"], &b["cursor"]),
+        (&5.into(), &"3".into())
+    );
+}
+
+#[test]
+fn what_is_too_much_even_then_becomes_one_resync_of_the_largest_rooms() {
+    let (outbox, tap, now) = outbox();
+    tap.open(2);
+    for (room, number) in [
+        ("a", 1),
+        ("small", 2),
+        ("large-1", 3),
+        ("b", 4),
+        ("small", 5),
+    ] {
+        outbox.send(change(room, 1, number), now);
+    }
+    let sent = outbox.send(change("large-1", 2, 6), now);
+    assert_eq!(sent, Sent::Folded(Folding::Folded), "three rooms fit");
+    outbox.send(change("large-2", 1, 7), now);
+    let sent = outbox.send(change("large-3", 1, 8), now);
+    assert_eq!(sent, Sent::Folded(Folding::Resynced));
+    tap.open(10_000);
+    outbox.drain(now).unwrap();
+    let expected = [
+        "a 1 at 1",
+        "small 5 at 2",
+        "resync [large-1,large-3] at 3",
+        "b 4 at 4",
+        "large-2 7 at 7",
+    ];
+    assert_eq!(told(&tap), expected);
+}
+
+#[test]
+fn nothing_is_folded_across_an_answer_about_rooms() {
+    let (outbox, tap, now) = outbox();
+    let joined = ServerMessage::Unsubscribed {
+        id: None,
+        rooms: Vec::new(),
+    };
+    outbox.send(change("a", 1, 1), now);
+    outbox.send(Frame::message(&joined), now);
+    for number in [2, 3, 4] {
+        outbox.send(change("a", 1, number), now);
+    }
+    tap.open(10_000);
+    outbox.drain(now).unwrap();
+    assert_eq!(told(&tap), ["a 1 at 1", "unsubscribed", "a 4 at 2"]);
 }
 
 #[test]
 fn replies_are_never_dropped_but_end_a_client_that_does_not_read_them() {
     let (outbox, _, now) = outbox();
     for _ in 0..4 {
-        assert!(outbox.send(reply("ok"), now));
+        assert_eq!(outbox.send(reply("ok"), now), Sent::Delivered);
     }
-    outbox.send(reply("ok"), now);
+    assert_eq!(outbox.send(reply("ok"), now), Sent::Ended);
     assert_eq!(outbox.ending(), Some(CloseReason::SlowConsumer));
 }
 
 #[test]
-fn a_resync_of_every_room_swallows_the_rest() {
+fn a_resync_tells_what_waits_of_its_rooms() {
     let (outbox, tap, now) = outbox();
-    for cursor in ["1", "2", "3", "4"] {
-        outbox.send(about("a", cursor), now);
-    }
-    let every = Frame {
-        bytes: "[*]".into(),
-        about: About::EveryRoom("5".into()),
-    };
-    outbox.send(every, now);
+    let named = Rooms::Named(vec!["a".parse().unwrap()]);
+    outbox.send(change("b", 1, 1), now);
+    outbox.send(change("a", 1, 2), now);
+    outbox.send(change("c", 1, 3), now);
+    outbox.send(resync(named, 4), now);
+    outbox.send(change("a", 1, 5), now);
     tap.open(10_000);
     outbox.drain(now).unwrap();
-    assert!(text(&tap.taken()).contains(r#""rooms":"*","reason":"slow_consumer","cursor":"5""#));
+    let expected = ["b 1 at 1", "resync [a] at 2", "c 3 at 3"];
+    assert_eq!(told(&tap), expected);
+
+    let (outbox, tap, now) = self::outbox();
+    for number in 1..=4 {
+        outbox.send(change("a", 1, number), now);
+    }
+    outbox.send(resync(Rooms::Every, 5), now);
+    tap.open(10_000);
+    outbox.drain(now).unwrap();
+    assert_eq!(told(&tap), ["resync * at 1"]);
 }
 
 #[test]
-fn signs_of_life_come_when_due_and_silence_ends_the_connection() {
+fn signs_of_life_come_when_due() {
     let (outbox, tap, start) = outbox();
     let (beat, ping) = (reply("beat "), reply("ping "));
+    let at = |seconds| start + Duration::from_secs(seconds);
     tap.open(1000);
-    outbox.tick(start + Duration::from_secs(24), &beat, &ping);
+    outbox.tick(at(24), &beat, &ping);
     assert_eq!(text(&tap.taken()), "");
-    outbox.tick(start + Duration::from_secs(25), &beat, &ping);
+    outbox.tick(at(25), &beat, &ping);
     assert_eq!(text(&tap.taken()), "beat ping ");
-    outbox.heard(start + Duration::from_secs(26));
-    outbox.send(about("a", "1"), start + Duration::from_secs(40));
-    outbox.tick(start + Duration::from_secs(50), &beat, &ping);
+    outbox.heard(at(26));
+    outbox.send(reply("[a 1]"), at(40));
+    outbox.tick(at(50), &beat, &ping);
     assert_eq!(text(&tap.taken()), "[a 1]ping ");
-    outbox.tick(start + Duration::from_secs(61), &beat, &ping);
     assert_eq!(outbox.ending(), None);
-    outbox.tick(start + Duration::from_secs(62), &beat, &ping);
-    assert_eq!(outbox.ending(), Some(CloseReason::NoPong));
+}
+
+/// When a connection that was last heard at the start ends, if it ticks at `phase` of each second.
+fn silent_until(outbox: &Outbox, start: Instant, phase: Duration) -> Duration {
+    let (beat, ping) = (reply("beat "), reply("ping "));
+    let mut now = start + phase;
+    while outbox.ending().is_none() {
+        now += TICK;
+        outbox.tick(now, &beat, &ping);
+    }
+    now - start
+}
+
+#[test]
+fn silence_ends_a_connection_within_heartbeat_and_grace_whenever_the_tick_comes() {
+    for phase in [0, 1, 500, 999] {
+        let (outbox, tap, start) = outbox();
+        tap.open(1000);
+        let found = silent_until(&outbox, start, Duration::from_millis(phase));
+        assert_eq!(outbox.ending(), Some(CloseReason::NoPong));
+        let late = Duration::from_secs(35);
+        assert!(found <= late && found > late - TICK - TICK, "{found:?}");
+    }
 }
 
 #[test]
 fn a_client_that_accepts_nothing_is_a_slow_consumer() {
     let (outbox, tap, start) = outbox();
-    let (beat, ping) = (reply("beat "), reply("ping "));
-    outbox.send(about("a", "1"), start);
+    outbox.send(change("a", 1, 1), start);
     tap.open(1);
-    outbox.drain(start + Duration::from_secs(9)).unwrap();
-    outbox.tick(start + Duration::from_secs(19), &beat, &ping);
-    assert_eq!(outbox.ending(), None, "one byte is progress");
-    outbox.tick(start + Duration::from_secs(20), &beat, &ping);
+    let progress = start + Duration::from_secs(9);
+    outbox.drain(progress).unwrap();
+    let found = silent_until(&outbox, progress, Duration::ZERO);
     assert_eq!(outbox.ending(), Some(CloseReason::SlowConsumer));
+    assert_eq!(found, LIMITS.write_deadline, "since the last byte");
+}
+
+#[test]
+fn a_client_that_reads_slowly_need_not_answer_pings() {
+    let (outbox, tap, start) = outbox();
+    let (beat, ping) = (reply("beat "), reply("ping "));
+    outbox.send(reply("0123456789012345678901234567890123456789"), start);
+    for second in 1..40 {
+        let now = start + Duration::from_secs(second);
+        tap.open(1);
+        outbox.drain(now).unwrap();
+        outbox.tick(now, &beat, &ping);
+    }
+    assert_eq!(outbox.ending(), None);
 }

@@ -74,6 +74,15 @@ impl<S> Registry<S> {
         member.filter(|member| member.serial == key.serial)
     }
 
+    /// Every session there is.
+    pub(super) fn keys(&self) -> impl Iterator<Item = SessionKey> {
+        let key = |(place, member): (usize, &Member<S>)| SessionKey {
+            place,
+            serial: member.serial,
+        };
+        self.sessions.iter().map(key)
+    }
+
     /// Forgets a session and its subscriptions; returns the rooms that nobody is in any more.
     pub(super) fn leave(&mut self, key: SessionKey) -> Vec<Room> {
         if self.member(key).is_none() {

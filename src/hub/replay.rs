@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::{Frame, frame::About, memory::Missed};
+use super::{Frame, memory::Missed};
 use crate::{
     change::ResyncReason,
-    invalidation::{CursorText, Folded},
-    protocol::{RoomStatus, ServerMessage, Standing},
+    invalidation::{CursorText, Folded, Invalidation},
+    protocol::{RoomStatus, Standing},
     room::Room,
 };
 
@@ -139,13 +139,9 @@ pub(super) fn unprovable(reason: ResyncReason) -> &'static str {
 }
 
 fn encode(room: &Room, cursor: &CursorText, changes: &[Folded]) -> Frame {
-    let about = About::Room(room.clone(), cursor.clone());
-    let cursor = cursor.clone();
-    let message = ServerMessage::Invalidate {
-        room,
-        cursor,
-        changes,
-        replayed: true,
+    let told = Invalidation {
+        room: room.clone(),
+        changes: changes.to_vec(),
     };
-    Frame::about(about, &message)
+    Frame::changes(told.into(), cursor.clone(), true)
 }

@@ -9,13 +9,15 @@ use jiff::Timestamp;
 use tokio::{
     sync::{mpsc, watch},
     task::yield_now,
+    time::sleep_until,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Command, Frame, Outbox,
-    frame::About,
+    drain::Drain,
     memory::{Memory, MemoryLimits},
+    outbox::{Sent, TICK},
     registry::{Registry, SessionKey},
     replay::Replays,
     resume::Resumes,
@@ -28,13 +30,11 @@ use crate::{
     protocol::{CloseReason, ConnectionId, Limits, Rooms, ServerMessage},
     room::Target,
     status::{DatabaseState, DatabaseStatus},
-    telemetry::{Metrics, Reason},
+    telemetry::Metrics,
 };
 
 /// Deliveries after which other tasks get a turn.
 const TURN: usize = 256;
-/// Time between looks at who wants a sign of life.
-const TICK: Duration = Duration::from_secs(1);
 
 /// What the hub tells clients about itself.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +55,7 @@ pub struct Settings {
     pub resume_waiting: usize,
     /// Most entities told again one by one, per room.
     pub replay: usize,
-    /// How far clients spread their return after a shutdown.
+    /// Time for sending everybody away, and how far clients spread their return.
     pub drain: Duration,
 }
 
@@ -76,6 +76,8 @@ pub struct Hub {
     early: Vec<Command>,
     /// Since when the database is lost, if it is.
     lost_since: Option<Timestamp>,
+    /// Who is still to be sent away, once the daemon stops.
+    drain: Option<Drain>,
     pub(super) metrics: Metrics,
 }
 
@@ -101,18 +103,19 @@ impl Hub {
             cursor: None,
             early: Vec::new(),
             lost_since: None,
+            drain: None,
             metrics,
         }
     }
 
-    /// Serves sessions until `stop`, then says goodbye to all. What coalesce flushed before it
-    /// stopped is delivered first.
+    /// Serves sessions. From `drain` on everybody is sent away, each at a time of its own and served
+    /// until then, after what was flushed before is delivered. Runs until it is aborted.
     pub async fn run(
         mut self,
         mut commands: mpsc::Receiver<Command>,
         mut flushes: mpsc::Receiver<Flush>,
         mut status: watch::Receiver<DatabaseStatus>,
-        stop: CancellationToken,
+        drain: CancellationToken,
     ) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -126,24 +129,22 @@ impl Hub {
                     self.tell_database(&now);
                 }
                 _ = ticks.tick() => self.tick(),
-                () = stop.cancelled() => break,
-            }
-        }
-        while let Some(flush) = flushes.recv().await {
-            self.deliver(flush).await;
-        }
-        self.say_goodbye();
-        // Sessions still have to take their leave, and those that come too late are sent away.
-        while let Some(command) = commands.recv().await {
-            match command {
-                Command::Join { outbox, .. } => outbox.close(CloseReason::Draining),
-                command => self.obey(command),
+                () = drain.cancelled(), if self.drain.is_none() => {
+                    while let Ok(flush) = flushes.try_recv() {
+                        self.deliver(flush).await;
+                    }
+                    self.begin_drain();
+                }
+                () = turn(self.drain.as_ref()) => self.say_goodbye(),
             }
         }
     }
 
     fn obey(&mut self, command: Command) {
         match (command, self.cursor.clone()) {
+            (Command::Join { outbox, .. }, _) if self.drain.is_some() => {
+                send_away(&outbox, self.settings.drain);
+            }
             (command @ Command::Join { .. }, None) => self.early.push(command),
             (Command::Join { key, .. }, Some(_)) if key.is_closed() => {}
             (
@@ -212,8 +213,11 @@ impl Hub {
             // Whoever is told the last of them has been told all of them.
             let is_last = Some(index) == last;
             let cursor = if is_last { &flush.then } else { &flush.cursor };
+            let told = Arc::new(told);
             self.invalidate(&told, cursor).await;
-            self.memory.record(&told.room, told.changes);
+            // A copy only where somebody reads so slowly that it waits.
+            let Invalidation { room, changes } = Arc::unwrap_or_clone(told);
+            self.memory.record(&room, changes);
         }
         self.cursor = Some(flush.then);
         for early in std::mem::take(&mut self.early) {
@@ -222,48 +226,39 @@ impl Hub {
         self.measure();
     }
 
-    async fn invalidate(&self, Invalidation { room, changes }: &Invalidation, cursor: &CursorText) {
-        if self.registry.members(room).next().is_none() {
+    async fn invalidate(&self, told: &Arc<Invalidation>, cursor: &CursorText) {
+        if self.registry.members(&told.room).next().is_none() {
             return;
         }
-        let about = About::Room(room.clone(), cursor.clone());
-        let cursor = cursor.clone();
-        let message = ServerMessage::Invalidate {
-            room,
-            cursor,
-            changes,
-            replayed: false,
-        };
-        self.send_all(Frame::about(about, &message), self.registry.members(room))
+        let frame = Frame::invalidate(told.clone(), cursor.clone());
+        self.send_all(frame, self.registry.members(&told.room))
             .await;
     }
 
     async fn resync(&self, target: &Target, reason: ResyncReason, cursor: &CursorText) {
-        let message = |rooms| ServerMessage::Resync {
-            rooms,
-            reason,
-            cursor: cursor.clone(),
-            spread_ms: self.settings.spread.as_millis() as u64,
-        };
+        let spread_ms = self.settings.spread.as_millis() as u64;
+        let frame = |rooms| Frame::resync(rooms, reason, cursor.clone(), spread_ms);
         if *target == Target::every() {
-            let frame = Frame::about(About::EveryRoom(cursor.clone()), &message(Rooms::Every));
-            return self.send_all(frame, self.registry.sessions()).await;
+            let every = self.registry.sessions();
+            return self.send_all(frame(Rooms::Every), every).await;
         }
         for room in self.registry.covered(target) {
-            let about = About::Room(room.clone(), cursor.clone());
-            let frame = Frame::about(about, &message(Rooms::Named(vec![room.clone()])));
-            self.send_all(frame, self.registry.members(&room)).await;
+            let named = frame(Rooms::Named(vec![room.clone()]));
+            self.send_all(named, self.registry.members(&room)).await;
         }
     }
 
     async fn send_all(&self, frame: Frame, members: impl Iterator<Item = &Arc<Outbox>>) {
         let now = Instant::now();
-        let (mut delivered, mut folded) = (0, 0);
+        let mut delivered = 0;
         for (index, outbox) in members.enumerate() {
-            if outbox.send(frame.clone(), now) {
-                delivered += 1;
-            } else {
-                folded += 1;
+            match outbox.send(&frame, now) {
+                Sent::Delivered => delivered += 1,
+                Sent::Folded(folding) => {
+                    delivered += 1;
+                    folding.count(&self.metrics);
+                }
+                Sent::Ended => {}
             }
             if index % TURN == TURN - 1 {
                 yield_now().await;
@@ -274,10 +269,6 @@ impl Hub {
         self.metrics
             .delivered_bytes
             .inc_by(delivered * frame.bytes.len() as u64);
-        if folded > 0 {
-            let reason = Reason::new(ResyncReason::SlowConsumer.as_str());
-            self.metrics.resyncs.get_or_create(&reason).inc_by(folded);
-        }
     }
 
     /// Tells everybody that the database was lost, or is back.
@@ -313,23 +304,25 @@ impl Hub {
             .for_each(|outbox| outbox.tick(now, &heartbeat, &ping));
     }
 
-    /// Sends everybody away, each with another time to come back.
-    fn say_goodbye(&mut self) {
+    fn begin_drain(&mut self) {
+        let sessions = self.registry.keys();
+        self.drain = Some(Drain::new(sessions, self.settings.drain, Instant::now()));
         for early in self.early.drain(..) {
             if let Command::Join { outbox, .. } = early {
-                outbox.close(CloseReason::Draining);
+                send_away(&outbox, self.settings.drain);
             }
         }
+    }
+
+    /// Sends away whose turn has come.
+    fn say_goodbye(&mut self) {
         let now = Instant::now();
-        let spread = self.settings.drain.max(TICK).as_millis() as u64;
-        for outbox in self.registry.sessions() {
-            let goodbye = ServerMessage::Goodbye {
-                code: CloseReason::Draining.code(),
-                reason: CloseReason::Draining.as_str(),
-                retry_after_ms: fastrand::u64(..spread),
-            };
-            outbox.send(Frame::message(&goodbye), now);
-            outbox.close(CloseReason::Draining);
+        while let Some(farewell) = self.drain.as_mut().and_then(|drain| drain.due(now)) {
+            if let Some(outbox) = self.registry.session(farewell.key) {
+                self.metrics.goodbyes.inc();
+                outbox.send(Frame::goodbye(farewell.retry_after), now);
+                outbox.close(CloseReason::Draining);
+            }
         }
     }
 
@@ -341,4 +334,18 @@ impl Hub {
         self.metrics.remembered_changes.set(changes as i64);
         self.metrics.remembered_rooms.set(rooms as i64);
     }
+}
+
+/// When somebody has to be sent away.
+async fn turn(drain: Option<&Drain>) {
+    match drain.and_then(Drain::next) {
+        Some(next) => sleep_until(next.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Says goodbye to somebody who comes while everybody leaves.
+fn send_away(outbox: &Outbox, drain: Duration) {
+    outbox.send(Frame::goodbye_within(drain), Instant::now());
+    outbox.close(CloseReason::Draining);
 }

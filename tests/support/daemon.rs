@@ -3,7 +3,11 @@
 use std::{net::SocketAddr, time::Duration};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use pgbell::{app::App, capture::Secret, config::Config};
+use pgbell::{
+    app::{App, Drained},
+    capture::Secret,
+    config::Config,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -16,7 +20,7 @@ use super::{client::Client, database::Database, soon};
 pub(crate) struct Daemon {
     pub(crate) addr: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
-    task: JoinHandle<Result<(), pgbell::app::Error>>,
+    task: JoinHandle<Result<Drained, pgbell::app::Error>>,
 }
 
 impl Daemon {
@@ -74,6 +78,34 @@ impl Daemon {
         get(self.addr, path).await
     }
 
+    /// Waits until `/readyz` says no and says why in these words; returns all that it says.
+    pub(crate) async fn complains(&self, words: &str) -> String {
+        let said = async {
+            loop {
+                match self.get("/readyz").await {
+                    (503, why) if why.contains(words) => return why,
+                    _ => tokio::task::yield_now().await,
+                }
+            }
+        };
+        soon(words, said).await
+    }
+
+    /// The value of a metric with its labels; zero if it has never counted.
+    pub(crate) async fn number(&self, name: &str) -> f64 {
+        let (_, text) = self.get("/metrics").await;
+        let lines = text.lines().filter_map(|line| line.rsplit_once(' '));
+        let mut values = lines.filter(|(found, _)| *found == name);
+        let value = values.next().map_or("0", |(_, value)| value);
+        value.parse().expect("a number")
+    }
+
+    /// How often the database was lost for this reason.
+    pub(crate) async fn losses(&self, reason: &str) -> f64 {
+        let name = format!("pgbell_database_losses_total{{reason=\"{reason}\"}}");
+        self.number(&name).await
+    }
+
     /// The value of an unlabelled metric.
     pub(crate) async fn metric(&self, name: &str) -> u64 {
         let (_, text) = self.get("/metrics").await;
@@ -92,7 +124,7 @@ impl Daemon {
     }
 
     /// Stops in an orderly way.
-    pub(crate) async fn stop(mut self) -> Result<(), pgbell::app::Error> {
+    pub(crate) async fn stop(mut self) -> Result<Drained, pgbell::app::Error> {
         drop(self.stop.take());
         soon("the daemon to stop", &mut self.task)
             .await

@@ -36,6 +36,12 @@ impl Database {
         Self { url, client }
     }
 
+    /// A database that is there already, on any server.
+    pub(crate) async fn at(url: &str) -> Self {
+        let (url, client) = (url.to_owned(), connect(url).await);
+        Self { url, client }
+    }
+
     /// An empty database on the same server.
     pub(crate) async fn empty() -> Self {
         let server = SERVER.get_or_init(start).await;

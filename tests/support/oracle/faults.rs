@@ -10,7 +10,10 @@ use super::{
     stage::{self, Stage},
     workload::millis,
 };
-use crate::support::proxy::{Fault, Proxy, Way};
+use crate::support::{
+    proxy::{Fault, Proxy, Way},
+    server::kill_postmaster,
+};
 
 /// One thing that goes wrong.
 #[derive(Clone, Copy, Debug)]
@@ -183,7 +186,7 @@ async fn inflict(stage: &mut Stage, event: Event) {
             stage.postgres.resume().await.expect("recovered");
         }
         Trouble::KillPostgres => {
-            stage.kill_postgres().await;
+            kill_postmaster(&mut stage.postgres).await;
             sleep(event.lasts).await;
             stage.postgres.resume().await.expect("recovered");
         }

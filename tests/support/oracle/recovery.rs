@@ -11,7 +11,7 @@ use super::{
     scenario::Scenario,
     stage::Stage,
 };
-use crate::support::soon;
+use crate::support::{server::kill_postmaster, soon};
 
 /// Between a recovery and the next kill.
 const PEACE: Duration = Duration::from_secs(1);
@@ -59,7 +59,7 @@ pub(crate) async fn series(victim: Victim, kills: usize) -> Series {
 async fn recovery(stage: &mut Stage, play: &Play, victim: Victim) -> Duration {
     match victim {
         Victim::Postmaster => {
-            stage.kill_postgres().await;
+            kill_postmaster(&mut stage.postgres).await;
             sleep(OUTAGE).await;
             stage.postgres.resume().await.expect("recovered");
         }

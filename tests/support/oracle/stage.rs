@@ -81,22 +81,6 @@ impl Stage {
         stage
     }
 
-    /// Kills the postmaster alone with SIGKILL. What it leaves behind notices and ends by itself.
-    pub(crate) async fn kill_postgres(&mut self) {
-        let data = self.postgres.directory().join("data");
-        let lock = fs::read_to_string(data.join("postmaster.pid")).expect("a running server");
-        let pid = lock.lines().next().and_then(|pid| pid.parse().ok());
-        kill(Pid::from_raw(pid.expect("a pid")), Signal::SIGKILL).expect("killed");
-        // Takes notice of its end.
-        self.postgres.crash().await.expect("crashed");
-        let gone = async {
-            while processes_in(&data) > 0 {
-                sleep(Duration::from_millis(10)).await;
-            }
-        };
-        soon("what the postmaster left behind to end", gone).await;
-    }
-
     /// Leaves a line in the logs of all daemons, so that they tell what was done to them.
     pub(crate) fn note(&self, line: &str) {
         for daemon in &self.daemons {
@@ -188,13 +172,6 @@ pub(crate) async fn execute(url: &str, sql: &str) -> Result<(), tokio_postgres::
     let done = client.batch_execute(sql).await;
     driver.abort();
     done
-}
-
-/// Every process of a server works in its data directory.
-fn processes_in(data: &Path) -> usize {
-    let all = fs::read_dir("/proc").expect("processes").flatten();
-    let directories = all.filter_map(|entry| fs::read_link(entry.path().join("cwd")).ok());
-    directories.filter(|directory| directory == data).count()
 }
 
 fn free_address() -> SocketAddr {
