@@ -125,6 +125,29 @@ async fn a_cursor_means_the_same_to_another_daemon_and_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_room_that_was_left_before_the_answer_is_told_nothing() {
+    let database = Database::with_shop().await;
+    let daemon = Daemon::start(&database).await;
+    let since = here(&database).await;
+    database.run(REPRICE).await;
+    let mut client = daemon.client().await;
+    let history = database.session().await;
+    history.run("begin; lock pgbell.install").await;
+    let rooms = ["product:1"];
+    client
+        .say(json!({"type": "subscribe", "id": 1, "rooms": rooms, "since": since}))
+        .await;
+    client
+        .say(json!({"type": "unsubscribe", "id": 2, "rooms": rooms}))
+        .await;
+    client.next_of("unsubscribed").await;
+    history.run("commit").await;
+    let reply = client.next_of("subscribed").await;
+    assert_eq!(standing(&reply), ["denied"]);
+    assert!(client.messages(&database).await.is_empty());
+}
+
+#[tokio::test]
 async fn a_transaction_that_was_open_at_the_cursor_is_replayed_when_it_has_committed() {
     let database = Database::with_shop().await;
     let daemon = Daemon::start(&database).await;
