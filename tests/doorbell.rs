@@ -5,23 +5,19 @@ use std::{
     collections::BTreeSet,
     net::SocketAddr,
     ops::Range,
-    process::Stdio,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::Duration,
 };
 
 use fastrand::Rng;
 use futures_util::future::join_all;
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
-    time::sleep,
-};
+use tokio::time::sleep;
 
 use crate::support::{
     client::{Client, ids_in},
     daemon::{Daemon, get},
     database::Database,
+    program::Program,
     soon,
 };
 
@@ -269,10 +265,10 @@ async fn hold_an_xid(database: &Database, mut rng: Rng) {
 #[tokio::test]
 async fn a_writer_that_found_the_bell_muted_is_waited_for() {
     let database = Database::with_shop().await;
-    let program = Program::start(&database, "").await;
-    let mut client = program.client().await;
+    let program = daemon_without(&database, "").await;
+    let mut client = client_of(&program).await;
     let slow = database.session().await;
-    program.mutes_and(&slow, &["arming"]).await;
+    mute_and_write(&program, &slow, &["arming"]).await;
     slow.run("commit").await;
     client.next_of("invalidate").await;
     becomes(program.addr, "armed").await;
@@ -283,11 +279,11 @@ async fn a_writer_that_found_the_bell_muted_is_waited_for() {
 #[tokio::test]
 async fn a_daemon_that_waits_for_no_writer_misses_one() {
     let database = Database::with_shop().await;
-    let program = Program::start(&database, "drain_wait").await;
-    let mut client = program.client().await;
+    let program = daemon_without(&database, "drain_wait").await;
+    let mut client = client_of(&program).await;
     let slow = database.session().await;
-    program.mutes_and(&slow, &["muted", "armed"]).await;
-    program.sleeps().await;
+    mute_and_write(&program, &slow, &["muted", "armed"]).await;
+    sleeps(&program).await;
     slow.run("commit").await;
     let telling = client.next_of("invalidate");
     let told = tokio::time::timeout(Duration::from_secs(2), telling).await;
@@ -297,83 +293,51 @@ async fn a_daemon_that_waits_for_no_writer_misses_one() {
 }
 
 /// The daemon in a process of its own, because what it leaves out is read from the environment once.
-struct Program {
-    addr: SocketAddr,
-    _child: Child,
+async fn daemon_without(database: &Database, left_out: &str) -> Program {
+    let settings = [
+        ("PGBELL_DATABASE__SAFETY_INTERVAL", "10min"),
+        ("PGBELL_SABOTAGE", left_out),
+    ];
+    let program = Program::with(database, &settings).await;
+    becomes(program.addr, "armed").await;
+    program
 }
 
-impl Program {
-    async fn start(database: &Database, left_out: &str) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_pgbell"))
-            .args(["serve", "--listen", "127.0.0.1:0"])
-            .env("DATABASE_URL", &database.url)
-            .env("PGBELL_DATABASE__SAFETY_INTERVAL", "10min")
-            .env("PGBELL_SABOTAGE", left_out)
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the daemon starts");
-        let mut log = BufReader::new(child.stderr.take().expect("a pipe")).lines();
-        let listening = async {
-            loop {
-                let line = log.next_line().await.expect("a log");
-                let line = line.expect("a daemon that goes on");
-                if let Some((_, after)) = line.split_once("listening on http://") {
-                    let addr = after.split(' ').next().unwrap_or_default();
-                    return addr.parse().expect("an address");
-                }
+async fn client_of(program: &Program) -> Client {
+    let mut client = Client::connect(program.addr).await;
+    client.subscribe(&["admin:orders"]).await;
+    client
+}
+
+/// Mutes the bell, lets a transaction find it so, and waits for what the daemon makes of it.
+async fn mute_and_write(program: &Program, slow: &Database, states: &[&str]) {
+    slow.run("select pgbell.mute()").await;
+    let columns = "id, order_number, user_id, seller_id, store_id";
+    let order = format!("insert into orders ({columns}) values (1, '1', 1, 11, 1)");
+    slow.run(&format!("begin; {order}")).await;
+    for state in states {
+        becomes(program.addr, state).await;
+    }
+}
+
+/// Waits until the daemon reads no more, which it does for a while after the last change.
+#[cfg(feature = "sabotage")]
+async fn sleeps(program: &Program) {
+    let reads = async || {
+        let (_, metrics) = get(program.addr, "/metrics").await;
+        let mut lines = metrics.lines();
+        let line = lines.find(|line| line.starts_with("pgbell_log_reads_total"));
+        line.expect("a metric").to_owned()
+    };
+    let sleeping = async {
+        let mut before = reads().await;
+        loop {
+            sleep(Duration::from_millis(300)).await;
+            let now = reads().await;
+            if now == std::mem::replace(&mut before, now.clone()) {
+                return;
             }
-        };
-        let addr = soon("the daemon to listen", listening).await;
-        // A pipe that nobody reads would stop the daemon.
-        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-        let program = Self {
-            addr,
-            _child: child,
-        };
-        becomes(program.addr, "armed").await;
-        program
-    }
-
-    async fn client(&self) -> Client {
-        let mut client = Client::connect(self.addr).await;
-        client.subscribe(&["admin:orders"]).await;
-        client
-    }
-
-    /// Mutes the bell, lets a transaction find it so, and waits for what the daemon makes of it.
-    async fn mutes_and(&self, slow: &Database, states: &[&str]) {
-        slow.run("select pgbell.mute()").await;
-        let columns = "id, order_number, user_id, seller_id, store_id";
-        slow.run(&format!(
-            "begin; insert into orders ({columns}) values (1, '1', 1, 11, 1)"
-        ))
-        .await;
-        for state in states {
-            becomes(self.addr, state).await;
         }
-    }
-
-    /// Waits until the daemon reads no more, which it does for a while after the last change.
-    #[cfg(feature = "sabotage")]
-    async fn sleeps(&self) {
-        let reads = async || {
-            let (_, metrics) = get(self.addr, "/metrics").await;
-            let line = metrics
-                .lines()
-                .find(|line| line.starts_with("pgbell_log_reads_total"));
-            line.expect("a metric").to_owned()
-        };
-        let sleeping = async {
-            let mut before = reads().await;
-            loop {
-                sleep(Duration::from_millis(300)).await;
-                let now = reads().await;
-                if now == std::mem::replace(&mut before, now.clone()) {
-                    return;
-                }
-            }
-        };
-        soon("the daemon to sleep", sleeping).await;
-    }
+    };
+    soon("the daemon to sleep", sleeping).await;
 }
