@@ -8,7 +8,7 @@ CARGO ?= cargo
 DENY  := $(CARGO) deny --config .deny.toml check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test audit soak bench-write bench-load bench-deaf bench-recovery
+.PHONY: help setup demo build test audit soak bench-write bench-load bench-deaf bench-storm bench-recovery
 
 help: ## Lists what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -56,3 +56,6 @@ bench-recovery: setup ## How soon clients are live after kill -9 of Postgres or 
 
 bench-deaf: setup ## What clients that never read cost those that do; a minute
 	$(CARGO) bench --locked --profile fast --bench load --quiet -- --deaf
+
+bench-storm: setup ## What 10,000 clients that come back at once cost; half a minute
+	$(CARGO) bench --locked --profile fast --bench load --quiet -- --storm

@@ -64,7 +64,7 @@ impl Daemon {
         Ok(())
     }
 
-    fn page(&self, path: &str) -> io::Result<String> {
+    pub(crate) fn page(&self, path: &str) -> io::Result<String> {
         let mut stream = TcpStream::connect(self.addr)?;
         write!(
             stream,
@@ -87,15 +87,36 @@ impl Daemon {
         socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
         socket.connect(&self.addr.into())?;
         let rooms = [&*format!("product:{}", Shop::product(room)), "deaf"];
-        self.subscribe(socket.into(), &rooms)
-            .map_err(io::Error::other)
+        let joined = self.door().subscribe(socket.into(), &rooms, None);
+        Ok(joined.map_err(io::Error::other)?.0)
+    }
+
+    /// How others get in.
+    pub(crate) fn door(&self) -> Door {
+        Door { addr: self.addr }
+    }
+}
+
+/// Where clients come in.
+#[derive(Clone, Copy)]
+pub(crate) struct Door {
+    addr: SocketAddr,
+}
+
+impl Door {
+    /// A socket of a client that comes back with a position, and the answer.
+    pub(crate) fn come_back(self, rooms: &[&str], since: &str) -> io::Result<(TcpStream, Value)> {
+        let stream = TcpStream::connect(self.addr)?;
+        let joined = self.subscribe(stream, rooms, Some(since));
+        joined.map_err(io::Error::other)
     }
 
     fn subscribe(
-        &self,
+        self,
         stream: TcpStream,
         rooms: &[&str],
-    ) -> Result<TcpStream, tungstenite::Error> {
+        since: Option<&str>,
+    ) -> Result<(TcpStream, Value), tungstenite::Error> {
         stream.set_read_timeout(Some(PATIENCE))?;
         let mut request = format!("ws://{}/ws", self.addr).into_client_request()?;
         let protocol = HeaderValue::from_static("pgbell.v1");
@@ -105,11 +126,11 @@ impl Daemon {
         let small = WebSocketConfig::default().read_buffer_size(1024);
         let (mut socket, _) = tungstenite::client::client_with_config(request, stream, Some(small))
             .map_err(|error| io::Error::other(error.to_string()))?;
-        let subscribe = json!({"type": "subscribe", "id": 1, "rooms": rooms});
+        let subscribe = json!({"type": "subscribe", "id": 1, "rooms": rooms, "since": since});
         socket.send(Message::text(subscribe.to_string()))?;
-        until(&mut socket, |message| message["type"] == "subscribed")?;
-        // Nobody changes anything while sockets connect: nothing is left in the buffer.
-        Ok(socket.get_ref().try_clone()?)
+        let answer = until(&mut socket, |message| message["type"] == "subscribed")?;
+        // Nobody changes anything while sockets of a crowd connect: nothing is left in the buffer.
+        Ok((socket.get_ref().try_clone()?, answer))
     }
 }
 
@@ -125,7 +146,8 @@ impl Target for Daemon {
     fn connect(&self, room: usize) -> io::Result<TcpStream> {
         let room = format!("product:{}", Shop::product(room));
         let stream = TcpStream::connect(self.addr)?;
-        self.subscribe(stream, &[&room]).map_err(io::Error::other)
+        let joined = self.door().subscribe(stream, &[&room], None);
+        Ok(joined.map_err(io::Error::other)?.0)
     }
 
     fn change(&mut self, room: usize) -> io::Result<()> {
@@ -136,11 +158,12 @@ impl Target for Daemon {
 fn until(
     socket: &mut WebSocket<TcpStream>,
     wanted: impl Fn(&Value) -> bool,
-) -> Result<(), tungstenite::Error> {
+) -> Result<Value, tungstenite::Error> {
     loop {
         let message = socket.read()?.into_text()?;
-        if wanted(&serde_json::from_str(&message).map_err(io::Error::from)?) {
-            return Ok(());
+        let message = serde_json::from_str(&message).map_err(io::Error::from)?;
+        if wanted(&message) {
+            return Ok(message);
         }
     }
 }

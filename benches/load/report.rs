@@ -1,6 +1,6 @@
 //! The table.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::crowd::{Round, Shape};
 
@@ -114,6 +114,15 @@ pub(crate) fn beside(figures: &[Figures; 2], before: u64, rounds: &[u64], after:
     );
     println!(
         "  RSS of pgbell {before} KiB before, {rounds:?} KiB after each round beside them, {after} KiB in the end"
+    );
+}
+
+/// What clients that come back at once were answered, in which time, with how many looks at the log.
+pub(crate) fn storm(clients: usize, took: Duration, answers: &BTreeMap<String, usize>, looks: u64) {
+    println!(
+        "  {clients} clients back in {:.2} s ({:.0}/s), {looks} looks at the log, rooms {answers:?}",
+        took.as_secs_f64(),
+        clients as f64 / took.as_secs_f64(),
     );
 }
 

@@ -144,6 +144,7 @@ impl Scenario {
     }
 
     /// The same with one daemon, made short: what is wrong with it shows at once or never.
+    #[cfg(feature = "sabotage")]
     pub(crate) fn short(mut self) -> Self {
         self.daemons = 1;
         self.lasts = Duration::from_secs(4);
@@ -152,6 +153,7 @@ impl Scenario {
     }
 
     /// The same with a daemon that is killed while much waits for its window.
+    #[cfg(feature = "sabotage")]
     pub(crate) fn killed_at_work(mut self) -> Self {
         self.set("COALESCE__WINDOW", "500ms");
         self.odds = vec![(1, Kind::Kill)];
@@ -159,6 +161,7 @@ impl Scenario {
     }
 
     /// The same without any trouble.
+    #[cfg(feature = "sabotage")]
     pub(crate) fn in_peace(mut self) -> Self {
         self.odds.clear();
         self
