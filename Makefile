@@ -8,7 +8,7 @@ CARGO ?= cargo
 DENY  := $(CARGO) deny --config .deny.toml check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test audit bench-write bench-load bench-deaf
+.PHONY: help setup demo build test audit soak bench-write bench-load bench-deaf bench-recovery
 
 help: ## Lists what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -33,6 +33,12 @@ test: setup ## Format, lints, documentation, every test, licences
 	    echo 'licences were not checked: cargo install --locked cargo-deny'; \
 	fi
 
+MINUTES ?= 30
+
+soak: setup ## The oracle with random seeds for MINUTES=30; ORACLE_SEED=n runs one again
+	ORACLE_MINUTES=$(MINUTES) $(CARGO) test --locked --features sabotage --test integration \
+	    oracle::soak -- --ignored --exact --nocapture
+
 # Known vulnerabilities are looked up on the internet, and new ones appear without any change here:
 # that is why this is not a part of `make test`.
 audit: ## Licences, sources and known vulnerabilities of all dependencies
@@ -43,6 +49,10 @@ bench-write: setup ## What triggers and doorbell cost the write path, measured w
 
 bench-load: setup ## What delivery costs: latency, CPU beside a bare write, memory; two minutes
 	$(CARGO) bench --locked --profile fast --bench load --quiet
+
+bench-recovery: setup ## How soon clients are live after kill -9 of Postgres or the daemon; two minutes
+	$(CARGO) test --locked --features sabotage --test integration \
+	    oracle::recovery -- --ignored --exact --nocapture
 
 bench-deaf: setup ## What clients that never read cost those that do; a minute
 	$(CARGO) bench --locked --profile fast --bench load --quiet -- --deaf

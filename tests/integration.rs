@@ -10,6 +10,7 @@ mod floors;
 mod gateway;
 mod install;
 mod limits;
+mod oracle;
 mod poolers;
 mod proxy;
 mod resume;

@@ -125,6 +125,29 @@ async fn a_cursor_means_the_same_to_another_daemon_and_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_room_that_was_left_before_the_answer_is_told_nothing() {
+    let database = Database::with_shop().await;
+    let daemon = Daemon::start(&database).await;
+    let since = here(&database).await;
+    database.run(REPRICE).await;
+    let mut client = daemon.client().await;
+    let history = database.session().await;
+    history.run("begin; lock pgbell.install").await;
+    let rooms = ["product:1"];
+    client
+        .say(json!({"type": "subscribe", "id": 1, "rooms": rooms, "since": since}))
+        .await;
+    client
+        .say(json!({"type": "unsubscribe", "id": 2, "rooms": rooms}))
+        .await;
+    client.next_of("unsubscribed").await;
+    history.run("commit").await;
+    let reply = client.next_of("subscribed").await;
+    assert_eq!(standing(&reply), ["denied"]);
+    assert!(client.messages(&database).await.is_empty());
+}
+
+#[tokio::test]
 async fn a_transaction_that_was_open_at_the_cursor_is_replayed_when_it_has_committed() {
     let database = Database::with_shop().await;
     let daemon = Daemon::start(&database).await;
@@ -391,9 +414,21 @@ async fn many_clients_that_come_back_at_once_share_a_few_looks_at_the_log() {
 }
 
 /// A commit that does not wait for the disk can be taken back by a crash, and its transaction id is
-/// then given to another one.
+/// then given to another one. Now and then the server writes it in time; then there is nothing to see.
 #[tokio::test]
 async fn no_cursor_claims_what_a_crash_can_take_back() {
+    const ATTEMPTS: usize = 5;
+    for _ in 0..ATTEMPTS {
+        if let Some(answer) = Box::pin(answer_after_a_crash()).await {
+            assert_ne!(standing(&answer), ["live"]);
+            return;
+        }
+    }
+    panic!("no commit was lost in {ATTEMPTS} crashes");
+}
+
+/// What a client is answered that was told of a lost commit, if one was lost.
+async fn answer_after_a_crash() -> Option<Value> {
     let options = Options {
         settings: vec![("wal_writer_delay".into(), "10s".into())],
         ..Options::default()
@@ -429,12 +464,12 @@ async fn no_cursor_claims_what_a_crash_can_take_back() {
     while kept < lost {
         kept = writer.xid(&change("kept")).await;
     }
-    assert_eq!(kept, lost, "the id of the transaction is used again");
     let daemon = Daemon::unready(&url, |_| {});
     daemon.ready().await;
     let mut client = daemon.client().await;
-    assert_ne!(standing(&client.resume(&["room"], &since).await), ["live"]);
+    let answer = client.resume(&["room"], &since).await;
     drop(client);
     daemon.stop().await.expect("stopped");
     server.stop().await.expect("stopped");
+    (kept == lost).then_some(answer)
 }

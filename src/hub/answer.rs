@@ -67,6 +67,8 @@ impl Hub {
     /// Answers those who waited for the log.
     pub(super) fn conclude(&mut self, asked: Vec<Asked>, answer: Option<Answer>) {
         self.metrics.history_reads.inc();
+        let asked = asked.into_iter().map(|asked| self.still_in(asked));
+        let asked: Vec<Asked> = asked.collect();
         let Some(answer) = answer else {
             for asked in asked {
                 self.unproven(asked, "the log cannot be read now");
@@ -90,6 +92,16 @@ impl Hub {
             let told = replays.tell(asked.rooms, &asked.text, &self.position(), missed);
             self.tell(asked.key, asked.id, asked.reply, told);
         }
+    }
+
+    /// Passes over the rooms that a client has left while it waited.
+    fn still_in(&self, mut asked: Asked) -> Asked {
+        let rooms = asked.rooms.into_iter().map(|room| {
+            let name = room?.as_str().to_owned();
+            self.entered(asked.key, name)
+        });
+        asked.rooms = rooms.collect();
+        asked
     }
 
     fn admit(&mut self, asked: &Asked) {

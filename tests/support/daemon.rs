@@ -37,9 +37,7 @@ impl Daemon {
     }
 
     pub(crate) fn unready(url: &str, set: impl FnOnce(&mut Config)) -> Self {
-        // Daemons and clients of all tests are in this one process, and many systems give it 1024 files.
-        let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
-        setrlimit(Resource::RLIMIT_NOFILE, most, most).expect("raised");
+        raise_open_files();
         let mut config = Config::default();
         config.database.url = Secret(url.to_owned());
         config.gateway.listen = ([127, 0, 0, 1], 0).into();
@@ -151,4 +149,10 @@ pub(crate) async fn get(addr: SocketAddr, path: &str) -> (u16, String) {
         .and_then(|code| code.parse().ok())
         .expect("a status");
     (status, body.to_owned())
+}
+
+/// Daemons and clients of all tests are in this one process, and many systems give it 1024 files.
+pub(crate) fn raise_open_files() {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).expect("raised");
 }

@@ -15,7 +15,7 @@ use tokio_postgres::{AsyncMessage, Client, NoTls};
 /// One server for all tests of this binary. It ends with the process, whatever ends that.
 static SERVER: OnceCell<ThrowawayPostgres> = OnceCell::const_new();
 static NUMBER: AtomicU32 = AtomicU32::new(0);
-const TEMPLATE: &str = "shop_template";
+pub(crate) const TEMPLATE: &str = "shop_template";
 
 /// A database with the shop, pgbell and the four core triggers, and no rows.
 pub(crate) struct Database {
@@ -144,6 +144,11 @@ async fn start() -> ThrowawayPostgres {
             .into(),
         ..Options::default()
     };
+    shop_server(options).await
+}
+
+/// A server with one database, [`TEMPLATE`]: the shop without rows, pgbell and the core triggers.
+pub(crate) async fn shop_server(options: Options) -> ThrowawayPostgres {
     let server = ThrowawayPostgres::start(options)
         .await
         .expect("a Postgres server of our own");

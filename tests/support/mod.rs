@@ -4,6 +4,7 @@ pub(crate) mod client;
 pub(crate) mod daemon;
 pub(crate) mod database;
 pub(crate) mod journal;
+pub(crate) mod oracle;
 pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod server;

@@ -51,19 +51,24 @@ impl Server {
         Database::at(&self.url).await
     }
 
-    /// Kills the postmaster alone with SIGKILL. What it leaves behind ends by itself.
+    /// See [`kill_postmaster`].
     pub(crate) async fn kill(&mut self) {
-        let data = self.postgres.directory().join("data");
-        signal(&data, Signal::SIGKILL);
-        // Reaps it.
-        self.postgres.crash().await.expect("crashed");
-        let gone = async {
-            while processes_in(&data) > 0 {
-                tokio::task::yield_now().await;
-            }
-        };
-        soon("what the postmaster left behind to end", gone).await;
+        kill_postmaster(&mut self.postgres).await;
     }
+}
+
+/// Kills the postmaster alone with SIGKILL. What it leaves behind ends by itself.
+pub(crate) async fn kill_postmaster(postgres: &mut ThrowawayPostgres) {
+    let data = postgres.directory().join("data");
+    signal(&data, Signal::SIGKILL);
+    // Reaps it.
+    postgres.crash().await.expect("crashed");
+    let gone = async {
+        while processes_in(&data) > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("what the postmaster left behind to end", gone).await;
 }
 
 /// `postgres://postgres@<addr>/shop`.
