@@ -160,6 +160,9 @@ async fn the_notification_queue_is_watched_and_warned_of_with_what_to_look_for()
     soon("a muted bell", muted).await;
     let full = async { while database.client().batch_execute(NOTIFY).await.is_ok() {} };
     soon("a full queue", full).await;
+    let warning = "warning: heartbeat: cannot send a heartbeat";
+    let warned = async { while !daemon.get("/readyz").await.1.contains(warning) {} };
+    soon("a warning", warned).await;
     // Whoever notifies fails now. Our writers do not, and are heard of all the same.
     let told = client.messages_of(&database, &change("room")).await;
     assert_eq!(told.len(), 1, "{told:?}");
