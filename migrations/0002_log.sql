@@ -2,12 +2,13 @@
 
 set local role pgbell_owner;
 
--- One row per installation. The id tells a restored or re-installed log from the one a cursor was made for;
--- the horizon tells how far the log has forgotten: a cursor proves completeness only if the xmax of its
--- snapshot lies above it.
+-- One row per installation. The id tells a restored or re-installed log from the one a cursor was made for, and one
+-- promoted server from another; timeline is the one the id was made on. The horizon tells how far the log has
+-- forgotten: a cursor proves completeness only if the xmax of its snapshot lies above it.
 create table pgbell.install (
     only_row   boolean primary key default true check (only_row),
     id         uuid not null default gen_random_uuid(),
+    timeline   int,
     created_at timestamptz not null default now(),
     horizon    xid8 not null default '0'
 );

@@ -140,6 +140,39 @@ async fn fail_over(loses_tail: bool) {
     drop(replica);
 }
 
+/// The second has never heard of the first, and gives its timeline the same number.
+#[tokio::test]
+async fn standbys_promoted_one_after_the_other_have_histories_of_their_own() {
+    const TIMELINE: &str = "pgbell.timeline()";
+    let mut server = Server::start().await;
+    let primary = server.addr();
+    let first = Standby::of(&mut server, primary, "hot_standby=on").await;
+    let second = Standby::of(&mut server, primary, "hot_standby=on").await;
+    let url = url_at(format!("{primary},{},{}", first.addr, second.addr));
+    let daemon = Daemon::unready(&url, |_| {});
+    daemon.ready().await;
+    let mut client = daemon.client_in(&["room"]).await;
+    let database = server.database().await;
+    tell(&mut client, &database).await;
+    for standby in [&first, &second] {
+        replays(&Database::at(&url_at(standby.addr)).await, &database).await;
+    }
+
+    server.postgres.crash().await.expect("crashed");
+    first.promote();
+    assert_eq!(client.next_of("resync").await["reason"], "epoch");
+    client.next_of("fresh").await;
+    let database = Database::at(&url_at(first.addr)).await;
+    tell(&mut client, &database).await;
+    let timeline = database.value(TIMELINE).await;
+
+    drop(first);
+    second.promote();
+    assert_eq!(client.next_of("resync").await["reason"], "epoch");
+    let database = Database::at(&url_at(second.addr)).await;
+    assert_eq!(database.value(TIMELINE).await, timeline);
+}
+
 /// Writes a change, and sees it told.
 async fn tell(client: &mut Client, database: &Database) {
     database.run(&change("room")).await;

@@ -39,6 +39,7 @@ impl Daemon {
             .env("DATABASE_URL", shop.url())
             .env("PGBELL_COALESCE__WINDOW", "0ms")
             .env("PGBELL_GATEWAY__HEARTBEAT", "10m")
+            .env("PGBELL_GATEWAY__MAX_CONNECTIONS", "12000")
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let mut process = Process::start(&mut command)?;

@@ -9,16 +9,9 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
-    select left(encode(sha256(convert_to(concat_ws(':', cluster.system_identifier, history.timeline, install.id), 'UTF8')),
+    select left(encode(sha256(convert_to(concat_ws(':', system_identifier, pgbell.timeline(), install.id), 'UTF8')),
                        'hex'), 16)
-      from pgbell.install,
-           pg_control_system() as cluster,
-           -- Right after a promotion the control file still names the old timeline; a WAL file name does not.
-           -- During recovery there is no insert position, and the control file is all there is.
-           lateral (select case when pg_is_in_recovery()
-                                then (select timeline_id from pg_control_checkpoint())
-                                else ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int
-                           end) as history (timeline)
+      from pgbell.install, pg_control_system()
 $$;
 
 comment on function pgbell.epoch() is 'Names the history that cursors belong to: cluster, timeline, installation.';

@@ -41,10 +41,13 @@ impl<'a> Upkeep<'a> {
         }
     }
 
-    /// Makes the session ready, and makes writers use the configured transport.
+    /// Makes the session ready, tells the server's history from others, and makes writers use the
+    /// configured transport.
     pub(super) async fn prepare(&self) -> Result<(), Error> {
         let database = &self.capture.database;
         self.session.set(database, "set jit = off").await?;
+        let query = "select pgbell.enter_timeline()";
+        self.session.row("look at the timeline", query, &[]).await?;
         let transport = database.transport.as_str();
         let query = "select pgbell.use_transport($1)";
         let params: &[Param] = &[(&transport, Type::TEXT)];

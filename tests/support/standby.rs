@@ -87,8 +87,9 @@ impl Standby {
     pub(crate) async fn of(server: &mut Server, primary: SocketAddr, setting: &str) -> Self {
         let directory = server.postgres.directory().to_owned();
         let binaries = binaries(&directory.join("data"));
+        let port = free_port();
         server.postgres.halt().await.expect("halted");
-        let data = directory.join("standby");
+        let data = directory.join(format!("standby-{port}"));
         let copied = Command::new("cp")
             .arg("-a")
             .args([&directory.join("data"), &data])
@@ -97,7 +98,6 @@ impl Standby {
         fs::write(data.join("standby.signal"), "").expect("written");
         server.postgres.resume().await.expect("resumed");
 
-        let port = free_port();
         let mut arguments: Vec<String> = vec!["-D".into(), data.display().to_string()];
         for setting in [
             format!("port={port}"),
@@ -115,7 +115,7 @@ impl Standby {
             arguments.extend(["-c".into(), setting]);
         }
         let program = binaries.join("postgres");
-        let log = directory.join("standby.log");
+        let log = directory.join(format!("standby-{port}.log"));
         let program = Program::start(&program, &arguments, &log);
         let addr = ([127, 0, 0, 1], port).into();
         program.answers(addr).await;
