@@ -148,7 +148,9 @@ async fn standbys_promoted_one_after_the_other_have_histories_of_their_own() {
     let primary = server.addr();
     let first = Standby::of(&mut server, primary, "hot_standby=on").await;
     let second = Standby::of(&mut server, primary, "hot_standby=on").await;
-    let url = url_at(format!("{primary},{},{}", first.addr, second.addr));
+    let second_link = Proxy::start(second.addr).await;
+    second_link.set(Fault::Refuse);
+    let url = url_at(format!("{primary},{},{}", first.addr, second_link.addr()));
     let daemon = Daemon::unready(&url, |_| {});
     daemon.ready().await;
     let mut client = daemon.client_in(&["room"]).await;
@@ -168,9 +170,16 @@ async fn standbys_promoted_one_after_the_other_have_histories_of_their_own() {
 
     drop(first);
     second.promote();
-    assert_eq!(client.next_of("resync").await["reason"], "epoch");
     let database = Database::at(&url_at(second.addr)).await;
+    let is_promoted = async { while database.value("pg_is_in_recovery()").await == "true" {} };
+    soon("the second to be promoted", is_promoted).await;
     assert_eq!(database.value(TIMELINE).await, timeline);
+    // It has gone further than the first by then, so that transaction ids betray nothing.
+    for _ in 0..100 {
+        database.value("pg_current_xact_id()").await;
+    }
+    second_link.heal();
+    assert_eq!(client.next_of("resync").await["reason"], "epoch");
 }
 
 /// Writes a change, and sees it told.
