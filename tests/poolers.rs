@@ -3,7 +3,6 @@
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use pgbell::capture::Transport;
-use tokio::process::Child;
 use tokio_postgres::SimpleQueryMessage;
 
 use crate::support::{
@@ -12,12 +11,12 @@ use crate::support::{
     database::Database,
     server::{Server, change, url_at},
     soon,
-    standby::{free_port, run_as_postgres},
+    standby::{Program, free_port},
 };
 
 struct Pooler {
     addr: SocketAddr,
-    _keeper: Child,
+    _program: Program,
 }
 
 impl Pooler {
@@ -42,13 +41,12 @@ impl Pooler {
         );
         std::fs::write(&file, text).expect("written");
         let arguments = [file.display().to_string()];
-        let keeper = run_as_postgres(program, &arguments, &file.with_extension("log"));
+        let program = Program::start(program, &arguments, &file.with_extension("log"));
         let addr = ([127, 0, 0, 1], port).into();
-        let answers = async { while tokio::net::TcpStream::connect(addr).await.is_err() {} };
-        soon("the pooler to answer", answers).await;
+        program.answers(addr).await;
         Some(Self {
             addr,
-            _keeper: keeper,
+            _program: program,
         })
     }
 }

@@ -414,9 +414,21 @@ async fn many_clients_that_come_back_at_once_share_a_few_looks_at_the_log() {
 }
 
 /// A commit that does not wait for the disk can be taken back by a crash, and its transaction id is
-/// then given to another one.
+/// then given to another one. Now and then the server writes it in time; then there is nothing to see.
 #[tokio::test]
 async fn no_cursor_claims_what_a_crash_can_take_back() {
+    const ATTEMPTS: usize = 5;
+    for _ in 0..ATTEMPTS {
+        if let Some(answer) = Box::pin(answer_after_a_crash()).await {
+            assert_ne!(standing(&answer), ["live"]);
+            return;
+        }
+    }
+    panic!("no commit was lost in {ATTEMPTS} crashes");
+}
+
+/// What a client is answered that was told of a lost commit, if one was lost.
+async fn answer_after_a_crash() -> Option<Value> {
     let options = Options {
         settings: vec![("wal_writer_delay".into(), "10s".into())],
         ..Options::default()
@@ -452,12 +464,12 @@ async fn no_cursor_claims_what_a_crash_can_take_back() {
     while kept < lost {
         kept = writer.xid(&change("kept")).await;
     }
-    assert_eq!(kept, lost, "the id of the transaction is used again");
     let daemon = Daemon::unready(&url, |_| {});
     daemon.ready().await;
     let mut client = daemon.client().await;
-    assert_ne!(standing(&client.resume(&["room"], &since).await), ["live"]);
+    let answer = client.resume(&["room"], &since).await;
     drop(client);
     daemon.stop().await.expect("stopped");
     server.stop().await.expect("stopped");
+    (kept == lost).then_some(answer)
 }

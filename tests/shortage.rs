@@ -89,7 +89,7 @@ async fn a_full_disk_fails_writers_and_not_the_daemon_which_goes_on_when_there_i
             .1
             .contains("database_losses_total{")
     );
-    drop(database);
+    drop((database, client));
     daemon.stop().await.expect("stopped");
     elsewhere
         .run("alter database shop set tablespace pg_default")

@@ -3,37 +3,69 @@
 use std::{
     fs,
     net::{SocketAddr, TcpListener},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Child, Command, Stdio},
 };
 
 use nix::{sys::signal::Signal, unistd::User};
-use tokio::process::{Child, Command};
 
 use super::{
+    PATIENCE,
     server::{Server, signal},
-    soon,
 };
 
-/// Runs the program until standard input ends, which it does however the test's process ends.
-const KEEPER: &str = r#""$@" & program=$!; cat >/dev/null; kill -INT $program; wait $program"#;
+/// Runs the program until standard input ends, which it does however the test's process ends. Then
+/// Postgres is asked by the first signal to stop at once, PgBouncer by the second.
+const KEEPER: &str =
+    r#""$@" & program=$!; cat >/dev/null; kill -INT $program; kill -TERM $program; wait $program"#;
 
-/// Starts a program as the user that servers run as.
-pub(crate) fn run_as_postgres(program: &Path, arguments: &[String], log: &Path) -> Child {
-    let log = fs::File::create(log).expect("a log");
-    let mut command = Command::new("sh");
-    command.args(["-c", KEEPER, "keeper"]).arg(program);
-    command.args(arguments).current_dir("/");
-    command
-        .stdin(Stdio::piped())
-        .stdout(log.try_clone().expect("a log"))
-        .stderr(log);
-    if nix::unistd::geteuid().is_root() {
-        let user = User::from_name("postgres").ok().flatten();
-        let user = user.expect("a user called postgres");
-        command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+/// A program that runs as the user that servers run as. Dropping it waits until it has ended, so
+/// that nothing is written any more to the directory it works in.
+pub(crate) struct Program {
+    keeper: Child,
+    log: PathBuf,
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
     }
-    command.spawn().expect("the shell")
+}
+
+impl Program {
+    pub(crate) fn start(program: &Path, arguments: &[String], log: &Path) -> Self {
+        let file = fs::File::create(log).expect("a log");
+        let mut command = Command::new("sh");
+        command.args(["-c", KEEPER, "keeper"]).arg(program);
+        command.args(arguments).current_dir("/");
+        command
+            .stdin(Stdio::piped())
+            .stdout(file.try_clone().expect("a log"))
+            .stderr(file);
+        if nix::unistd::geteuid().is_root() {
+            let user = User::from_name("postgres").ok().flatten();
+            let user = user.expect("a user called postgres");
+            command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+        }
+        let keeper = command.spawn().expect("the shell");
+        let log = log.to_owned();
+        Self { keeper, log }
+    }
+
+    /// Waits until it takes connections.
+    pub(crate) async fn answers(&self, addr: SocketAddr) {
+        let answers = async {
+            while tokio::net::TcpStream::connect(addr).await.is_err() {
+                // A refusal may come without any waiting, and the bound on it needs its turn.
+                tokio::task::yield_now().await;
+            }
+        };
+        let answered = tokio::time::timeout(PATIENCE, answers).await;
+        let log = || fs::read_to_string(&self.log).unwrap_or_default();
+        assert!(answered.is_ok(), "nobody answers at {addr}: {}", log());
+    }
 }
 
 /// A port that was free a moment ago.
@@ -46,7 +78,7 @@ pub(crate) fn free_port() -> u16 {
 pub(crate) struct Standby {
     pub(crate) addr: SocketAddr,
     data: PathBuf,
-    _keeper: Child,
+    _program: Program,
 }
 
 impl Standby {
@@ -57,7 +89,7 @@ impl Standby {
         let binaries = binaries(&directory.join("data"));
         server.postgres.halt().await.expect("halted");
         let data = directory.join("standby");
-        let copied = std::process::Command::new("cp")
+        let copied = Command::new("cp")
             .arg("-a")
             .args([&directory.join("data"), &data])
             .status();
@@ -83,14 +115,14 @@ impl Standby {
             arguments.extend(["-c".into(), setting]);
         }
         let program = binaries.join("postgres");
-        let keeper = run_as_postgres(&program, &arguments, &directory.join("standby.log"));
+        let log = directory.join("standby.log");
+        let program = Program::start(&program, &arguments, &log);
         let addr = ([127, 0, 0, 1], port).into();
-        let answers = async { while tokio::net::TcpStream::connect(addr).await.is_err() {} };
-        soon("the standby to answer", answers).await;
+        program.answers(addr).await;
         Self {
             addr,
             data,
-            _keeper: keeper,
+            _program: program,
         }
     }
 
