@@ -14,9 +14,9 @@ use crate::support::oracle::{
 /// The least part of all debts that a fixed seed must have seen paid by an `invalidate`: a daemon
 /// that answers everything with `resync` keeps the promise, but is of no use. A busy machine makes
 /// slow clients of quick ones, and so more of it.
-const TOLD: f64 = 0.6;
+const TOLD: f64 = 0.5;
 /// The same of the debts for what was committed while the client was away.
-const TOLD_WHEN_BACK: f64 = 0.5;
+const TOLD_WHEN_BACK: f64 = 0.4;
 
 async fn holds(seed: u64) {
     let report = run(Scenario::of(seed), None).await;

@@ -33,8 +33,8 @@ pub(crate) struct Missing {
 }
 
 impl Missing {
-    /// Whether it was told after all.
-    pub(crate) fn is_paid_by(&self, journal: &Journal) -> bool {
+    /// Whether it is worth while to judge again.
+    pub(crate) fn may_be_paid_by(&self, journal: &Journal) -> bool {
         let begun = journal
             .notes
             .partition_point(|(at, _)| *at < self.change.begun);

@@ -145,12 +145,20 @@ impl Play {
         let end = Instant::now() + patience;
         // Who is missing then is told apart by what it was not told.
         let _ = timeout(patience, self.until_present()).await;
-        let mut missing = self.judge().missing;
-        while !missing.is_empty() && Instant::now() < end {
-            sleep(LOOK).await;
-            missing.retain(|missing| !missing.is_paid_by(&self.journals[missing.client].lock()));
+        loop {
+            let verdict = self.judge();
+            if verdict.missing.is_empty() || Instant::now() >= end {
+                return verdict;
+            }
+            // Judging takes long, looking for what is missing does not.
+            let mut missing = verdict.missing;
+            while !missing.is_empty() && Instant::now() < end {
+                sleep(LOOK).await;
+                missing.retain(|missing| {
+                    !missing.may_be_paid_by(&self.journals[missing.client].lock())
+                });
+            }
         }
-        self.judge()
     }
 
     /// Judges copies: who is told something meanwhile must not wait for that.

@@ -14,9 +14,9 @@ use super::{
 /// One room of a client.
 #[derive(Clone, Debug, Default)]
 struct Stake {
-    /// A cursor of its own, to join with; the client's will do once it was answered.
+    /// A cursor of its own, to join with until the client's will do.
     since: Option<String>,
-    /// Whether it was ever answered.
+    /// Whether the client's cursor covers it.
     held: bool,
     /// The request of this connection that asked for it.
     asked: Option<u64>,
@@ -144,6 +144,9 @@ impl Subscriber {
             && self.is_settled()
         {
             self.cursor = Some(cursor.to_owned());
+            // Also what has just joined with a cursor of its own: the reply brings that back, or a later one.
+            let answered = self.stakes.values_mut().filter(|stake| stake.answered);
+            answered.for_each(|stake| (stake.held, stake.since) = (true, None));
         }
         notes
     }
@@ -168,7 +171,8 @@ impl Subscriber {
                     continue;
                 }
             };
-            (stake.answered, stake.held, stake.since) = (true, true, None);
+            stake.answered = true;
+            stake.held |= stake.since.is_none();
             notes.push(Note::Stands(room, standing));
         }
         notes
