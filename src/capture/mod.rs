@@ -45,6 +45,11 @@ use crate::{
     telemetry::{Metrics, Reason},
 };
 
+/// Pauses between attempts to reach the database. The longest is short, because that is how long
+/// clients stay stale after the database is back, and one attempt a second costs it nothing.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
 /// What capture needs, and where it puts what it finds.
 #[derive(Debug)]
 pub struct Capture {
@@ -74,7 +79,7 @@ impl Capture {
         let _history = AbortOnDropHandle::new(tokio::spawn(history));
 
         let mut position: Option<Position> = None;
-        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         while !self.captured.is_closed() {
             let ended = session::run(&self, &mut position).await;
             match ended {
