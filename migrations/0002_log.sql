@@ -2,13 +2,12 @@
 
 set local role pgbell_owner;
 
--- One row per installation. The id tells a restored or re-installed log from the one a cursor was made for, and one
--- promoted server from another; timeline is the one the id was made on. The horizon tells how far the log has
--- forgotten: a cursor proves completeness only if the xmax of its snapshot lies above it.
+-- One row per installation. The id tells a restored or re-installed log from the one a cursor was made for;
+-- the horizon tells how far the log has forgotten: a cursor proves completeness only if the xmax of its
+-- snapshot lies above it.
 create table pgbell.install (
     only_row   boolean primary key default true check (only_row),
     id         uuid not null default gen_random_uuid(),
-    timeline   int,
     created_at timestamptz not null default now(),
     horizon    xid8 not null default '0'
 );
@@ -28,7 +27,7 @@ comment on sequence pgbell.doorbell is 'Whether writers must NOTIFY: not called 
 -- pgbell.rotate() replaces it, which is transactional and makes sessions plan anew.
 create function pgbell.slot() returns smallint language sql immutable as 'select 0::smallint';
 
-comment on function pgbell.slot() is 'Which of the four leaves of pgbell.change writers append to.';
+comment on function pgbell.slot() is 'Which of the three leaves of pgbell.change writers append to.';
 
 -- Neither tells anything about the data, and whoever may insert into the log must be able to read both.
 grant select on sequence pgbell.doorbell to public;
@@ -88,26 +87,26 @@ create table pgbell.change_1 partition of pgbell.change for values in (1)
     with (fillfactor = 100, autovacuum_enabled = off, toast.autovacuum_enabled = off);
 create table pgbell.change_2 partition of pgbell.change for values in (2)
     with (fillfactor = 100, autovacuum_enabled = off, toast.autovacuum_enabled = off);
-create table pgbell.change_3 partition of pgbell.change for values in (3)
-    with (fillfactor = 100, autovacuum_enabled = off, toast.autovacuum_enabled = off);
 
 create index change_xid on pgbell.change (xid);
 
 -- The life of each leaf, kept by pgbell.rotate():
--- empty (opened_at is null) → open (the latest opened_at) → closed → sealed (sealed is not null) → empty.
+-- empty (opened_at is null) → open (writers is null) → closed → sealed (sealed_at is not null) → empty.
 create table pgbell.rotation (
-    slot      smallint primary key,
-    opened_at timestamptz,
-    sealed_at timestamptz,
-    sealed    pg_snapshot
+    slot        smallint primary key,
+    opened_at   timestamptz,
+    writers     text[],
+    sealed_at   timestamptz,
+    sealed_xmax xid8
 );
 
-insert into pgbell.rotation (slot, opened_at) values (0, now()), (1, null), (2, null), (3, null);
+insert into pgbell.rotation (slot, opened_at) values (0, now()), (1, null), (2, null);
 
 comment on table pgbell.rotation is 'Where each leaf of the log is in its life. Only pgbell.rotate() writes here.';
 comment on column pgbell.rotation.opened_at is 'Since when writers append to this leaf. Null: it is empty.';
-comment on column pgbell.rotation.sealed_at is 'When no open transaction had written to this leaf, after it was closed.';
-comment on column pgbell.rotation.sealed is 'A snapshot that sees every row that was here at that time.';
+comment on column pgbell.rotation.writers is 'The transactions that may still append to a leaf that was closed.';
+comment on column pgbell.rotation.sealed_at is 'Since when nobody can append here any more.';
+comment on column pgbell.rotation.sealed_xmax is 'A snapshot with a higher xmax sees every row that is here.';
 
 grant select on pgbell.change, pgbell.install, pgbell.rotation to pgbell_daemon;
 

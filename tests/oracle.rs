@@ -19,6 +19,7 @@ const TOLD: f64 = 0.5;
 const TOLD_WHEN_BACK: f64 = 0.4;
 
 async fn holds(seed: u64) {
+    println!("oracle: seed {seed}; again: ORACLE_SEED={seed} make soak");
     let report = run(Scenario::of(seed), None).await;
     println!("{}", report.summary());
     assert!(report.is_clean(), "{}", report.full());

@@ -3,7 +3,9 @@
 //! `server` finds the host that can be written to and `probe` what would make a connection useless.
 //! `session` drives one set of connections: `listener` hears the doorbell and never waits for
 //! anything, `log` reads what became visible, `upkeep` does what somebody has to do for the log.
-//! `doorbell` decides whether writers should ring, `epoch` whether a position can still be trusted.
+//! `doorbell` decides whether writers should ring, `epoch` whether a position can still be trusted,
+//! `position` how much of what was read may be handed out. `history` reads what clients missed, and
+//! `queue` watches the server's notification queue.
 //! A session that fails is followed by another after a backoff; the position outlives it, so that
 //! what was written meanwhile is read, or the gap is told.
 

@@ -36,8 +36,8 @@ impl Default for ResumeConfig {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Most frames waiting for one session. When more come, the rooms concerned are told to resync
-    /// once the session drains.
+    /// Most frames waiting for one session. When more come, they are folded by room and entity; if
+    /// that is not enough, the largest rooms are told to resync.
     pub queue_frames: usize,
     /// Most bytes waiting for one session, with the same outcome.
     pub queue_size: ByteSize,

@@ -32,6 +32,7 @@ pub(super) static MIGRATIONS: &[Migration] = &[
     migration!(1, "roles", "migrations/0001_roles.sql"),
     migration!(2, "log", "migrations/0002_log.sql"),
     migration!(3, "schedule", "migrations/0003_schedule.sql"),
+    migration!(4, "histories", "migrations/0004_histories.sql"),
 ];
 
 /// Replaced by every install. A function stands after those it calls.
