@@ -70,6 +70,23 @@ impl Snapshot {
     }
 }
 
+impl Cursor {
+    /// A position of the same history that claims no more than either.
+    #[must_use]
+    pub fn meet(&self, other: &Self) -> Self {
+        let snapshot = if self.snapshot.precedes(&other.snapshot) {
+            self.snapshot.clone()
+        } else if other.snapshot.precedes(&self.snapshot) {
+            other.snapshot.clone()
+        } else {
+            let (one, other) = (self.snapshot.shortened(), other.snapshot.shortened());
+            if one.xmin < other.xmin { one } else { other }
+        };
+        let epoch = self.epoch.clone();
+        Self { epoch, snapshot }
+    }
+}
+
 impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:", self.xmin, self.xmax)?;
@@ -92,10 +109,15 @@ impl FromStr for Snapshot {
             return Err(InvalidCursor::Shape);
         }
         let running = running.split(',').filter(|xid| !xid.is_empty());
+        let running: Vec<u64> = running.map(str::parse).collect::<Result<_, _>>()?;
+        let inside = running.iter().all(|xid| (xmin..xmax).contains(xid));
+        if !inside || !running.is_sorted_by(|one, next| one < next) {
+            return Err(InvalidCursor::Shape);
+        }
         Ok(Self {
             xmin,
             xmax,
-            running: running.map(str::parse).collect::<Result<_, _>>()?,
+            running,
         })
     }
 }
@@ -176,6 +198,9 @@ mod tests {
                 prop_assert!(!one.saw(probe) || other.saw(probe));
             }
             prop_assert!(one.shortened().precedes(&one) && one.precedes(&one));
+            let at = |snapshot: &Snapshot| Cursor { epoch: "a".into(), snapshot: snapshot.clone() };
+            let both = at(&one).meet(&at(&other)).snapshot;
+            prop_assert!(both.precedes(&one) && both.precedes(&other));
         }
 
         #[test]
@@ -194,7 +219,17 @@ mod tests {
     #[test]
     fn broken_cursors_are_refused() {
         for bad in [
-            "", "x", "x.", ".1:1:", "x.1:2", "x.2:1:", "x.a:b:", "x.1:2:y",
+            "",
+            "x",
+            "x.",
+            ".1:1:",
+            "x.1:2",
+            "x.2:1:",
+            "x.a:b:",
+            "x.1:2:y",
+            "x.1:5:7",
+            "x.3:5:2",
+            "x.1:5:3,2",
         ] {
             assert!(bad.parse::<Cursor>().is_err(), "{bad:?}");
         }

@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     change::{Change, ResyncReason},
-    cursor::Cursor,
+    cursor::{Cursor, Epoch},
     room::Room,
 };
 
@@ -27,6 +27,8 @@ pub struct Question {
 /// What the log says.
 #[derive(Debug)]
 pub struct Answer {
+    /// The history that was read.
+    pub epoch: Epoch,
     /// For each position asked, in order: whether everything since is among the changes, or why not.
     pub proven: Vec<Result<(), ResyncReason>>,
     /// Changes of the rooms, in the order of the log. Each position has seen some of them.

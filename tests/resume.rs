@@ -351,6 +351,74 @@ async fn news_of_a_room_follow_the_answer_about_its_past() {
 }
 
 #[tokio::test]
+async fn what_a_client_asks_while_it_waits_is_answered_in_turn() {
+    let database = Database::with_shop().await;
+    let since = here(&database).await;
+    database.run(REPRICE).await;
+    let daemon = Daemon::start(&database).await;
+    let blocker = database.session().await;
+    blocker
+        .run("begin; lock table pg_stat_bgwriter in access exclusive mode")
+        .await;
+    let mut client = daemon.client().await;
+    let ask = json!({"type": "subscribe", "id": 1, "rooms": ["product:1"], "since": since});
+    client.say(ask).await;
+    // Answered at once, they would say that nothing was missed.
+    client
+        .say(json!({"type": "subscribe", "id": 2, "rooms": ["product:1"]}))
+        .await;
+    client
+        .say(json!({"type": "sync", "id": 3, "since": client.cursor}))
+        .await;
+    client.say(json!({"type": "ping", "id": 4})).await;
+    assert_eq!(client.next().await["type"], "pong");
+    blocker.run("rollback").await;
+    let first = client.next().await;
+    assert_eq!(
+        (&first["id"], standing(&first)),
+        (&json!(1), vec!["replayed"])
+    );
+    assert_eq!(client.next().await["replayed"], true);
+    assert_eq!(client.next().await["id"], 2);
+    assert_eq!(client.next_of("synced").await["id"], 3);
+}
+
+#[tokio::test]
+async fn a_position_of_a_transaction_that_goes_on_does_not_claim_what_it_writes_later() {
+    let database = Database::with_shop().await;
+    let daemon = Daemon::start(&database).await;
+    let writer = database.session().await;
+    writer
+        .run("begin; update products set price = price + 1 where id = 2")
+        .await;
+    let other = database.session().await;
+    other
+        .run("begin; update products set price = price + 1 where id = 3; commit")
+        .await;
+    let since = writer.value("pgbell.cursor()").await;
+    writer.run(&format!("{REPRICE}; commit")).await;
+    settled(&daemon, &database).await;
+    let mut client = daemon.client().await;
+    let reply = client.resume(&["product:1", "product:3"], &since).await;
+    assert_eq!(standing(&reply)[0], "replayed");
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_a_resync_for_those_who_come_back() {
+    let database = Database::with_shop().await;
+    let since = here(&database).await;
+    let odd = "insert into pgbell.change (entity, id, events, rooms)
+               values ('x', '1', '{{a:b,c:d}}', '{product:1}')";
+    database.run(odd).await;
+    let daemon = Daemon::start(&database).await;
+    let mut client = daemon.client().await;
+    assert_eq!(
+        standing(&client.resume(&["product:1"], &since).await),
+        ["resync"]
+    );
+}
+
+#[tokio::test]
 async fn a_client_that_comes_back_does_not_wait_for_a_database_that_is_gone() {
     let mut server = ThrowawayPostgres::start(Options::default())
         .await

@@ -15,8 +15,9 @@ declare
     snapshot  pg_snapshot := pg_current_snapshot();
     full_form text := concat(epoch, '.', snapshot);
 begin
-    -- With very many transactions running, listing them costs more than replaying them.
-    if octet_length(full_form) > 512 then
+    -- With very many transactions running, listing them costs more than replaying them. And a snapshot does not list
+    -- all that are: not the caller's own, and on a standby not those that it knows of by their parents alone.
+    if octet_length(full_form) > 512 or pg_is_in_recovery() or pg_current_xact_id_if_assigned() is not null then
         return format('%s.%s:%2$s:', epoch, pg_snapshot_xmin(snapshot));
     end if;
     return full_form;

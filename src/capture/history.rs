@@ -144,6 +144,7 @@ impl Reader<'_> {
             "told what was missed"
         );
         Ok(Answer {
+            epoch: stand.here.epoch,
             proven,
             changes: found.changes,
         })
@@ -234,7 +235,12 @@ impl Found {
             self.cut_off = row.try_get(3)?;
             return Ok(());
         }
-        let change = LogRow::from_columns(row, COLUMNS).unwrap_or_else(|_| LogRow::unreadable());
+        // Whoever it was for, nobody who came back has seen it.
+        let unreadable = |_| LogRow {
+            xid: LogRow::xid(row, COLUMNS).unwrap_or(u64::MAX),
+            ..LogRow::unreadable()
+        };
+        let change = LogRow::from_columns(row, COLUMNS).unwrap_or_else(unreadable);
         self.changes
             .extend(change.into_change(&interest.now(), metrics));
         Ok(())

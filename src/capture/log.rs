@@ -17,7 +17,7 @@ use tracing::warn;
 use super::{
     Capture, Error,
     connect::Session,
-    position::{Incarnation, Lsn},
+    position::{Incarnation, Lsn, last_record},
     row::{LogRow, Xid8},
 };
 use crate::{
@@ -161,7 +161,7 @@ impl LogReader {
     /// Waits until the WAL is on disk up to `written`, which its writer sees to by itself.
     pub(super) async fn flushed(&self, written: Lsn) -> Result<(), Error> {
         for _ in 0..MAX_FLUSH_LOOKS {
-            if self.flush_position().await? >= written {
+            if self.flush_position().await? >= last_record(written) {
                 return Ok(());
             }
             sleep(FLUSH_LOOK).await;

@@ -6,7 +6,7 @@ use tokio::{
     sync::watch,
     time::{sleep, timeout},
 };
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::{
     Capture, Error, Transport,
@@ -225,9 +225,9 @@ impl Session<'_> {
         match serde_json::from_str::<LogRow>(payload) {
             Ok(row) => row.into_change(&self.capture.interest.now(), &self.capture.metrics),
             Err(error) => {
-                debug!(%error, "a notification holds no change");
-                self.capture.metrics.malformed_changes.inc();
-                None
+                warn!(%error, "a notification holds no change that can be read: every room resyncs");
+                let row = LogRow::unreadable();
+                row.into_change(&self.capture.interest.now(), &self.capture.metrics)
             }
         }
     }

@@ -118,7 +118,7 @@ struct Session {
 
 impl Session {
     async fn serve(&mut self) -> CloseReason {
-        self.key = timeout(WELCOME_DEADLINE, self.join()).await.ok().flatten();
+        self.key = self.join().await;
         if self.key.is_none() {
             return self
                 .socket
@@ -136,15 +136,23 @@ impl Session {
 
     async fn join(&self) -> Option<SessionKey> {
         let connection: ConnectionId = format!("{:012x}", fastrand::u64(..1 << 48)).into();
-        let (key, joined) = oneshot::channel();
+        let (key, mut joined) = oneshot::channel();
         let outbox = self.socket.outbox.clone();
         let join = Command::Join {
             connection,
             outbox,
             key,
         };
-        self.gateway.hub.send(join).await;
-        joined.await.ok()
+        let welcome = async {
+            self.gateway.hub.send(join).await;
+            (&mut joined).await.ok()
+        };
+        let welcome = timeout(WELCOME_DEADLINE, welcome).await;
+        // A key that came at the last moment has to be given back.
+        welcome.unwrap_or_else(|_| {
+            joined.close();
+            joined.try_recv().ok()
+        })
     }
 
     /// Waits for something to do, and does it.

@@ -11,6 +11,7 @@ use super::{
     resume::{Asked, Log, Reply},
 };
 use crate::{
+    change::ResyncReason,
     cursor::Cursor,
     history::Answer,
     invalidation::CursorText,
@@ -24,21 +25,9 @@ impl Hub {
         match request {
             Request::Subscribe { rooms, since } => {
                 let mut new = Vec::new();
-                let rooms = rooms
-                    .into_iter()
-                    .map(|room| self.enter(key, room, &mut new));
-                let rooms: Vec<Entered> = rooms.collect();
-                match since {
-                    Some(since) => self.resume(key, id, Reply::Subscribed, rooms, since, new),
-                    // Without a position there is nothing to have missed.
-                    None => {
-                        let live = |room: &Room| {
-                            RoomStatus::joined(room.as_str().to_owned(), Standing::Live)
-                        };
-                        let rooms = statuses(rooms, live);
-                        self.reply(key, id, Reply::Subscribed, self.position(), rooms);
-                    }
-                }
+                let rooms = rooms.into_iter();
+                let rooms = rooms.map(|room| self.enter(key, room, &mut new)).collect();
+                self.resume(key, id, Reply::Subscribed, rooms, since, new);
             }
             Request::Unsubscribe { rooms } => {
                 for room in &rooms {
@@ -59,7 +48,7 @@ impl Hub {
                         .collect(),
                     None => self.registry.rooms_of(key).cloned().map(Ok).collect(),
                 };
-                self.resume(key, id, Reply::Synced, rooms, since, Vec::new());
+                self.resume(key, id, Reply::Synced, rooms, Some(since), Vec::new());
             }
         }
     }
@@ -71,27 +60,61 @@ impl Hub {
         let asked: Vec<Asked> = asked.collect();
         let Some(answer) = answer else {
             for asked in asked {
-                self.unproven(asked, "the log cannot be read now");
+                match asked.since {
+                    Some(_) => self.unproven(asked, "the log cannot be read now"),
+                    None => self.live(asked),
+                }
             }
             return;
         };
+        let elsewhere = !self.memory.is_of(&answer.epoch);
         let log = Log::new(answer.changes);
         let most = self.settings.replay;
         // Not shared with those who come later: they may have missed what was told since the log was read.
         let mut replays = Replays::default();
-        for (asked, proven) in asked.into_iter().zip(answer.proven) {
-            if let Err(reason) = proven {
-                self.unproven(asked, unprovable(reason));
+        for asked in asked {
+            let (Some(since), Some(position)) = (&asked.since, asked.position) else {
+                self.live(asked);
                 continue;
-            }
-            self.admit(&asked);
-            let missed = |room: &Room| {
-                let meanwhile = self.memory.missed(room, asked.asked_at);
-                log.missed(room, &asked.since, most).and(meanwhile, most)
             };
-            let told = replays.tell(asked.rooms, &asked.text, &self.position(), missed);
-            self.tell(asked.key, asked.id, asked.reply, told);
+            let proven = answer.proven.get(position).copied();
+            let proven = proven.unwrap_or(Err(ResyncReason::Gap));
+            match proven {
+                // The connection that looks back may have been to another server than the one that reads on.
+                Ok(()) if elsewhere => self.unproven(asked, unprovable(ResyncReason::Epoch)),
+                Err(reason) => self.unproven(asked, unprovable(reason)),
+                Ok(()) => {
+                    for room in &asked.deferred {
+                        self.registry.admit(asked.key, room);
+                    }
+                    let missed = |room: &Room| {
+                        let meanwhile = self.memory.missed(room, asked.asked_at);
+                        log.missed(room, since, most).and(meanwhile, most)
+                    };
+                    let (here, before) = (self.position(), self.before(since));
+                    let told = replays.tell(asked.rooms, &asked.text, &before, &here, missed);
+                    self.tell(asked.key, asked.id, asked.reply, told);
+                }
+            }
         }
+    }
+
+    /// Answers a client that asks about no past.
+    fn live(&mut self, asked: Asked) {
+        self.admit(&asked);
+        let live = |room: &Room| RoomStatus::joined(room.as_str().to_owned(), Standing::Live);
+        let rooms = statuses(asked.rooms, live);
+        self.reply(asked.key, asked.id, asked.reply, self.position(), rooms);
+    }
+
+    /// Where a client that was at `since` is until it has been told what it missed: its other rooms
+    /// may still be behind that.
+    fn before(&self, since: &Cursor) -> CursorText {
+        let here = self.position().parse::<Cursor>();
+        here.map_or_else(
+            |_| self.position(),
+            |here| since.meet(&here).to_string().into(),
+        )
     }
 
     /// Passes over the rooms that a client has left while it waited.
@@ -145,58 +168,66 @@ impl Hub {
     }
 
     /// Tells a client what it missed: from memory, else from the log, else to fetch everything again.
+    /// What it asks while it waits is answered in turn.
     fn resume(
         &mut self,
         key: SessionKey,
         id: Option<Number>,
         reply: Reply,
         rooms: Vec<Entered>,
-        text: String,
+        since: Option<String>,
         new: Vec<Room>,
     ) {
-        let parsed = text.parse::<Cursor>();
-        let text: CursorText = text.into();
-        let since = match parsed {
-            Ok(since) if self.settings.provable => since,
-            Ok(_) => {
-                let why = "this daemon stores no changes";
-                let rooms = statuses(rooms, |room| self.unproven_room(room, why));
-                return self.reply(key, id, reply, self.position(), rooms);
-            }
-            Err(invalid) => {
-                let why = invalid.to_string();
-                let rooms = statuses(rooms, |room| self.unproven_room(room, &why));
-                return self.reply(key, id, reply, self.position(), rooms);
-            }
-        };
+        let parsed = since.as_deref().map(str::parse::<Cursor>).transpose();
         let asked = Asked {
             key,
             id,
             reply,
             rooms,
-            text,
-            since,
+            text: since.unwrap_or_default().into(),
+            since: parsed.clone().ok().flatten(),
+            position: None,
             deferred: new,
             asked_at: self.memory.here(),
         };
+        if let Err(invalid) = parsed {
+            return self.unproven(asked, &invalid.to_string());
+        }
+        if self.resumes.is_waiting(key) {
+            return self.wait(asked);
+        }
+        let Some(since) = &asked.since else {
+            return self.live(asked);
+        };
+        if !self.settings.provable {
+            return self.unproven(asked, "this daemon stores no changes");
+        }
         let mut rooms = asked.rooms.iter().flatten();
-        let place = self.memory.place(&asked.since);
+        let place = self.memory.place(since);
         match place.filter(|place| rooms.all(|room| self.memory.knows(room, *place))) {
             Some(place) => {
+                let (here, before) = (self.position(), self.before(since));
                 let missed = |room: &Room| self.memory.missed(room, place);
-                let here = self.position();
-                let told = self.replays.tell(asked.rooms, &asked.text, &here, missed);
+                let told = self
+                    .replays
+                    .tell(asked.rooms, &asked.text, &before, &here, missed);
                 self.tell(key, asked.id, reply, told);
             }
-            None => {
-                // What is told meanwhile follows the answer: the client's position must not run ahead.
-                for room in &asked.deferred {
-                    self.registry.defer(key, room);
-                }
-                if let Some(asked) = self.resumes.wait(asked) {
-                    self.unproven(asked, "too many clients come back at once");
-                }
-            }
+            // There is nothing to look up.
+            None if asked.rooms.iter().flatten().next().is_none() => self.live(asked),
+            None => self.wait(asked),
+        }
+    }
+
+    /// Lets a client wait for the log. What it is told meanwhile follows the answer.
+    fn wait(&mut self, asked: Asked) {
+        for room in &asked.deferred {
+            self.registry.defer(asked.key, room);
+        }
+        let limits = &self.settings.limits;
+        let most = limits.rooms.saturating_add(limits.rooms_per_message);
+        if let Some(asked) = self.resumes.wait(asked, most) {
+            self.unproven(asked, "too many clients come back at once");
         }
     }
 

@@ -11,7 +11,8 @@ pub struct ResumeConfig {
     /// How long what was told is remembered, and rooms that nobody is in any more.
     #[serde(with = "compact::required")]
     pub window: Duration,
-    /// Most changes and empty rooms remembered; those who missed more are told from the log.
+    /// Most changes remembered, and as many rooms that nobody is in; those who missed more are told
+    /// from the log.
     pub entries: usize,
     /// Most rooms for which clients that come back wait for the log at a time; further ones are told to
     /// resync.

@@ -37,7 +37,7 @@ pub(super) struct Place(Number);
 pub(super) struct MemoryLimits {
     /// How long things are remembered.
     pub(super) window: Duration,
-    /// Most changes, and rooms that nobody is in, that are remembered.
+    /// Most changes that are remembered, and as many rooms that nobody is in.
     pub(super) entries: usize,
     /// Most entities told one by one to a client that comes back to a room.
     pub(super) entities_per_room: usize,
@@ -110,6 +110,11 @@ impl Memory {
         }
     }
 
+    /// Whether what was told belongs to this history.
+    pub(super) fn is_of(&self, epoch: &Epoch) -> bool {
+        self.epoch == *epoch
+    }
+
     /// Somebody is in `room`.
     pub(super) fn enter(&mut self, room: &Room) {
         if let Some(known) = self.rooms.get_mut(room) {
@@ -119,6 +124,7 @@ impl Memory {
         let begun = self.interest.begin(room.clone());
         let remembered = Remembered {
             begun,
+            forgotten: self.number(),
             ..Remembered::default()
         };
         self.rooms.insert(room.clone(), remembered);
@@ -323,12 +329,11 @@ impl Memory {
     }
 
     fn shrink(&mut self) {
-        while self.folds + self.left.len() > self.limits.entries {
-            match (self.left.is_empty(), self.told.is_empty()) {
-                (false, _) => self.forget_left(),
-                (true, false) => self.forget_told(),
-                (true, true) => break,
-            }
+        while self.folds > self.limits.entries && !self.told.is_empty() {
+            self.forget_told();
+        }
+        while self.left.len() > self.limits.entries {
+            self.forget_left();
         }
         self.compact();
     }
@@ -379,6 +384,11 @@ impl Memory {
                 let folds = rooms.get(room).and_then(|known| known.entities.get(key));
                 folds.is_some_and(|folds| folds.iter().any(|(known, _)| known == number))
             });
+        }
+        if self.unsettled.len() > 2 * self.rooms.len() + SLACK {
+            let rooms = &self.rooms;
+            self.unsettled
+                .retain(|(begun, room)| rooms.get(room).is_some_and(|known| known.begun == *begun));
         }
         if self.left.len() > 2 * self.rooms.len() + SLACK {
             let rooms = &self.rooms;

@@ -50,12 +50,13 @@ impl Replays {
     /// What a client is told that comes back to `rooms` with `since`, when others are at `here`.
     /// `missed` finds out what nobody asked before.
     ///
-    /// Only the last frame moves the client on from where it was: one that is cut off before it comes
-    /// back with the same position.
+    /// Only the last frame moves the client on. Until then it is `before` all that it still has to be
+    /// told, in these rooms or others, and comes back there if it is cut off.
     pub(super) fn tell(
         &mut self,
         rooms: Vec<Entered>,
         since: &CursorText,
+        before: &CursorText,
         here: &CursorText,
         missed: impl Fn(&Room) -> Missed,
     ) -> Told {
@@ -70,11 +71,11 @@ impl Replays {
         let last = again.len().saturating_sub(1);
         let frames = again.iter().enumerate().filter_map(|(index, room)| {
             let is_last = index == last;
-            let cursor = if is_last { here } else { since };
+            let cursor = if is_last { here } else { before };
             self.find(since, room, &missed).frame(room, cursor, is_last)
         });
         let frames: Vec<Frame> = frames.collect();
-        let cursor = if frames.is_empty() { here } else { since };
+        let cursor = if frames.is_empty() { here } else { before };
         Told {
             cursor: cursor.clone(),
             rooms,

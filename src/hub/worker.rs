@@ -49,7 +49,7 @@ pub struct Settings {
     pub provable: bool,
     /// How long what was told is remembered.
     pub resume_window: Duration,
-    /// Most changes, and rooms that nobody is in, that are remembered.
+    /// Most changes that are remembered, and as many rooms that nobody is in.
     pub resume_entries: usize,
     /// Most rooms for which clients wait for the log.
     pub resume_waiting: usize,
@@ -164,6 +164,7 @@ impl Hub {
     }
 
     fn leave(&mut self, key: SessionKey) {
+        self.resumes.leave(key);
         for room in self.registry.leave(key) {
             self.memory.leave(&room, Instant::now());
         }
