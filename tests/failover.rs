@@ -182,6 +182,27 @@ async fn standbys_promoted_one_after_the_other_have_histories_of_their_own() {
     assert_eq!(client.next_of("resync").await["reason"], "epoch");
 }
 
+#[tokio::test]
+async fn a_position_of_a_standby_claims_no_transaction_that_goes_on() {
+    let mut server = Server::start().await;
+    let primary = server.addr();
+    let standby = Standby::of(&mut server, primary, "hot_standby=on").await;
+    let writer = server.database().await;
+    writer.run(&format!("begin; {}", change("room"))).await;
+    let xid: u64 = writer
+        .value("pg_current_xact_id()")
+        .await
+        .parse()
+        .expect("an id");
+    let other = server.database().await;
+    other.run(&change("room")).await;
+    let replica = Database::at(&url_at(standby.addr)).await;
+    replays(&replica, &other).await;
+    let cursor = replica.value("pgbell.cursor()").await;
+    let cursor: pgbell::cursor::Cursor = cursor.parse().expect("a cursor");
+    assert!(!cursor.snapshot.saw(xid), "{cursor} and {xid}");
+}
+
 /// Writes a change, and sees it told.
 async fn tell(client: &mut Client, database: &Database) {
     database.run(&change("room")).await;
