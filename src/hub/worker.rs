@@ -219,6 +219,9 @@ impl Hub {
             // A copy only where somebody reads so slowly that it waits.
             let Invalidation { room, changes } = Arc::unwrap_or_clone(told);
             self.memory.record(&room, changes);
+            if index % TURN == TURN - 1 {
+                yield_now().await;
+            }
         }
         self.cursor = Some(flush.then);
         for early in std::mem::take(&mut self.early) {
