@@ -27,7 +27,7 @@
 //! - When a room is told: `coalesce/window.rs`.
 //! - What a slow client costs: `hub/outbox.rs`, then `hub/folding.rs`.
 //! - How clients are sent away: `hub/drain.rs`.
-//! - What clients that come back are told: `hub/memory.rs`, then `hub/resume.rs` and
+//! - What clients that come back are told: `hub/memory/`, then `hub/resume.rs` and
 //!   `capture/history.rs`.
 //! - How it all starts and stops: [`app`].
 //! - All of it at work: `tests/writers.rs`, which reads as a list of promises; and judged from

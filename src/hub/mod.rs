@@ -12,6 +12,7 @@ mod drain;
 mod folding;
 mod frame;
 mod memory;
+mod missed;
 mod outbox;
 mod registry;
 mod replay;

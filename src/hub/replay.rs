@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Frame, memory::Missed};
+use super::{Frame, missed::Missed};
 use crate::{
     change::ResyncReason,
     invalidation::{CursorText, Folded, Invalidation},

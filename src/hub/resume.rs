@@ -14,10 +14,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 
-use super::{
-    memory::{Missed, Place},
-    registry::SessionKey,
-};
+use super::{memory::Place, missed::Missed, registry::SessionKey};
 use crate::{
     change::{Change, ResyncReason},
     cursor::Cursor,

@@ -5,6 +5,8 @@
 //! what it may have missed. A room is remembered from the first mark of which it is sure that nothing
 //! of the room was passed over, until nobody has been in it for a while.
 
+mod forget;
+
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
@@ -13,6 +15,7 @@ use std::{
 
 use indexmap::IndexMap;
 
+use super::missed::Missed;
 use crate::{
     change::{Reached, ResyncReason},
     cursor::{Cursor, Epoch, Snapshot},
@@ -41,17 +44,6 @@ pub(super) struct MemoryLimits {
     pub(super) entries: usize,
     /// Most entities told one by one to a client that comes back to a room.
     pub(super) entities_per_room: usize,
-}
-
-/// What a client missed of one room.
-#[derive(Clone, Debug)]
-pub(super) enum Missed {
-    /// Nothing.
-    Nothing,
-    /// These entities changed.
-    Entities(Vec<Folded>),
-    /// Too much, or nobody knows what.
-    Resync(ResyncReason),
 }
 
 /// What was told lately, by room.
@@ -306,128 +298,6 @@ impl Memory {
             }
         }
     }
-
-    /// Lets go of what is too old, and of the oldest of what is too much.
-    fn forget(&mut self, now: Instant) {
-        let window = self.limits.window;
-        let old = |at: Instant| now.saturating_duration_since(at) >= window;
-        while self.marks.len() > 1 && self.marks.front().is_some_and(|mark| old(mark.at)) {
-            self.marks.pop_front();
-            self.first += 1;
-        }
-        while self
-            .told
-            .front()
-            .is_some_and(|(number, ..)| *number < self.first)
-        {
-            self.forget_told();
-        }
-        while self.left.front().is_some_and(|(at, _)| old(*at)) {
-            self.forget_left();
-        }
-        self.shrink();
-    }
-
-    fn shrink(&mut self) {
-        while self.folds > self.limits.entries && !self.told.is_empty() {
-            self.forget_told();
-        }
-        while self.left.len() > self.limits.entries {
-            self.forget_left();
-        }
-        self.compact();
-    }
-
-    fn forget_told(&mut self) {
-        let Some((number, room, key)) = self.told.pop_front() else {
-            return;
-        };
-        let Some(known) = self.rooms.get_mut(&room) else {
-            return;
-        };
-        let Some(folds) = known.entities.get_mut(&key) else {
-            return;
-        };
-        if folds.front().is_some_and(|(oldest, _)| *oldest <= number) {
-            folds.pop_front();
-            self.folds -= 1;
-            known.forgotten = known.forgotten.max(number);
-        }
-        if folds.is_empty() {
-            known.entities.swap_remove(&key);
-        }
-    }
-
-    fn forget_left(&mut self) {
-        let Some((at, room)) = self.left.pop_front() else {
-            return;
-        };
-        if self
-            .rooms
-            .get(&room)
-            .is_none_or(|known| known.left != Some(at))
-        {
-            return;
-        }
-        if let Some(known) = self.rooms.remove(&room) {
-            self.folds -= known.entities.values().map(VecDeque::len).sum::<usize>();
-        }
-        self.interest.end(&room);
-    }
-
-    /// What is queued to be forgotten, and is forgotten already, must not pile up.
-    fn compact(&mut self) {
-        const SLACK: usize = 1024;
-        if self.told.len() > 2 * self.folds + SLACK {
-            let rooms = &self.rooms;
-            self.told.retain(|(number, room, key)| {
-                let folds = rooms.get(room).and_then(|known| known.entities.get(key));
-                folds.is_some_and(|folds| folds.iter().any(|(known, _)| known == number))
-            });
-        }
-        if self.unsettled.len() > 2 * self.rooms.len() + SLACK {
-            let rooms = &self.rooms;
-            self.unsettled
-                .retain(|(begun, room)| rooms.get(room).is_some_and(|known| known.begun == *begun));
-        }
-        if self.left.len() > 2 * self.rooms.len() + SLACK {
-            let rooms = &self.rooms;
-            self.left
-                .retain(|(at, room)| rooms.get(room).is_some_and(|known| known.left == Some(*at)));
-        }
-    }
-}
-
-impl Missed {
-    /// What was missed of a room in two ways.
-    pub(super) fn and(self, more: Self, most: usize) -> Self {
-        match (self, more) {
-            (Self::Nothing, missed) | (missed, Self::Nothing) => missed,
-            (Self::Resync(reason), _) | (_, Self::Resync(reason)) => Self::Resync(reason),
-            (Self::Entities(entities), Self::Entities(more)) => {
-                let key = |folded: &Folded| (folded.entity.clone(), folded.id.clone());
-                let mut all: IndexMap<Key, Folded> = entities
-                    .into_iter()
-                    .map(|folded| (key(&folded), folded))
-                    .collect();
-                for folded in more {
-                    all.entry(key(&folded))
-                        .and_modify(|known| known.append(&folded))
-                        .or_insert(folded);
-                }
-                Self::new(all.into_values().collect(), most)
-            }
-        }
-    }
-
-    /// At most `most` entities are told one by one.
-    pub(super) fn new(entities: Vec<Folded>, most: usize) -> Self {
-        match entities.len() {
-            0 => Self::Nothing,
-            count if count > most => Self::Resync(ResyncReason::Bulk),
-            _ => Self::Entities(entities),
-        }
-    }
 }
 
 fn join_oldest(folds: &mut VecDeque<(Number, Folded)>) {
@@ -441,5 +311,4 @@ fn join_oldest(folds: &mut VecDeque<(Number, Folded)>) {
 }
 
 #[cfg(test)]
-#[path = "memory_tests.rs"]
 mod tests;
