@@ -143,7 +143,7 @@ async fn fail_over(loses_tail: bool) {
 /// The second has never heard of the first, and gives its timeline the same number.
 #[tokio::test]
 async fn standbys_promoted_one_after_the_other_have_histories_of_their_own() {
-    const TIMELINE: &str = "pgbell.timeline()";
+    const TIMELINE: &str = "pgbell.current_timeline()";
     let mut server = Server::start().await;
     let primary = server.addr();
     let first = Standby::of(&mut server, primary, "hot_standby=on").await;

@@ -13,8 +13,8 @@ set search_path = pg_catalog, pg_temp
 as $$
     update pgbell.install
        set id = case when timeline is null then id else gen_random_uuid() end,
-           timeline = pgbell.timeline()
-     where timeline is distinct from pgbell.timeline();
+           timeline = pgbell.current_timeline()
+     where timeline is distinct from pgbell.current_timeline();
 $$;
 
 comment on function pgbell.enter_timeline() is 'Tells the history of a promoted server from every other.';

@@ -9,7 +9,7 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
-    select left(encode(sha256(convert_to(concat_ws(':', system_identifier, pgbell.timeline(), install.id), 'UTF8')),
+    select left(encode(sha256(convert_to(concat_ws(':', system_identifier, pgbell.current_timeline(), install.id), 'UTF8')),
                        'hex'), 16)
       from pgbell.install, pg_control_system()
 $$;

@@ -37,7 +37,7 @@ pub(super) static MIGRATIONS: &[Migration] = &[
 
 /// Replaced by every install. A function stands after those it calls.
 pub(super) static CORE: &[SqlFile] = &[
-    sql!("sql/core/timeline.sql"),
+    sql!("sql/core/current_timeline.sql"),
     sql!("sql/core/enter_timeline.sql"),
     sql!("sql/core/epoch.sql"),
     sql!("sql/core/cursor.sql"),

@@ -1,8 +1,8 @@
--- pgbell.timeline() → int
+-- pgbell.current_timeline() → int
 --
 -- The timeline that this server writes. Right after a promotion the control file still names the old one; a WAL file
 -- name does not. During recovery there is no insert position, and the control file is all there is.
-create or replace function pgbell.timeline()
+create or replace function pgbell.current_timeline()
 returns int
 language sql
 volatile
@@ -15,7 +15,7 @@ as $$
            end
 $$;
 
-comment on function pgbell.timeline() is 'The timeline that this server writes.';
+comment on function pgbell.current_timeline() is 'The timeline that this server writes.';
 
-alter function pgbell.timeline() owner to pgbell_owner;
-revoke all on function pgbell.timeline() from public;
+alter function pgbell.current_timeline() owner to pgbell_owner;
+revoke all on function pgbell.current_timeline() from public;
