@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -109,6 +110,18 @@ impl Folded {
         if self.origin != later.origin {
             self.origin = None;
         }
+    }
+
+    /// One fold per entity of folds that stand in their order.
+    pub fn join<'a>(folds: impl IntoIterator<Item = &'a Self>) -> Vec<Self> {
+        let mut entities: IndexMap<(Arc<str>, Arc<str>), Self> = IndexMap::new();
+        for folded in folds {
+            entities
+                .entry((folded.entity.clone(), folded.id.clone()))
+                .and_modify(|known| known.append(folded))
+                .or_insert_with(|| folded.clone());
+        }
+        entities.into_values().collect()
     }
 
     /// Adds a later change of the same entity.

@@ -79,22 +79,18 @@ pub(super) async fn serve(
     metrics: Metrics,
     mut questions: mpsc::Receiver<Question>,
 ) {
-    let mut session = None;
+    // Connecting, the two statements, and some.
+    let bound = config.connect_timeout + config.statement_timeout * 2;
+    let mut reader = Reader {
+        config,
+        interest,
+        metrics,
+        session: None,
+    };
     while let Some(question) = questions.recv().await {
-        let mut reader = Reader {
-            config: &config,
-            interest: &interest,
-            metrics: &metrics,
-            session: session.take(),
-        };
-        // Connecting, the two statements, and some.
-        let bound = config.connect_timeout + config.statement_timeout * 2;
         match timeout(bound, reader.answer(&question)).await {
-            Ok(Ok(answer)) => {
-                session = reader.session;
-                // The hub may have stopped.
-                let _ = question.answer.send(answer);
-            }
+            // The hub may have stopped.
+            Ok(Ok(answer)) => drop(question.answer.send(answer)),
             Ok(Err(error)) => {
                 warn!(problem = %chain(&error), "cannot tell clients what they missed")
             }
@@ -103,15 +99,15 @@ pub(super) async fn serve(
     }
 }
 
-struct Reader<'a> {
-    config: &'a DatabaseConfig,
-    interest: &'a Interest,
-    metrics: &'a Metrics,
+struct Reader {
+    config: DatabaseConfig,
+    interest: Interest,
+    metrics: Metrics,
     /// Put back only after an answer: one that failed is followed by a new one.
     session: Option<Session>,
 }
 
-impl Reader<'_> {
+impl Reader {
     async fn answer(&mut self, question: &Question) -> Result<Answer, Error> {
         let session = match self.session.take() {
             Some(session) => session,
@@ -151,10 +147,10 @@ impl Reader<'_> {
     }
 
     async fn connect(&self) -> Result<Session, Error> {
-        let (_, mut session) = Server::find(self.config).await?;
+        let (_, mut session) = Server::find(&self.config).await?;
         // Polling may go through a pooler, which would hand our settings to others.
         session.is_shared = self.config.transport == Transport::Poll;
-        session.set(self.config, SETTINGS).await?;
+        session.set(&self.config, SETTINGS).await?;
         Ok(session)
     }
 
@@ -182,7 +178,7 @@ impl Reader<'_> {
         let mut rows = pin!(rows);
         let mut found = Found::default();
         while let Some(row) = rows.try_next().await? {
-            found.take(&row, self.interest, self.metrics)?;
+            found.take(&row, &self.interest, &self.metrics)?;
         }
         Ok(found)
     }

@@ -8,7 +8,11 @@
 
 use std::collections::VecDeque;
 
-use crate::cursor::{Cursor, Epoch, Snapshot};
+use crate::{
+    change::Reached,
+    cursor::{Cursor, Epoch, Snapshot},
+    interest::Generation,
+};
 
 /// Most reads that wait for the disk; past it, some are told only together with a later one.
 const MAX_UNFLUSHED: usize = 256;
@@ -65,15 +69,31 @@ impl Position {
 
     /// What a crash cannot take back.
     pub(super) fn durable(&self) -> Cursor {
+        self.at(self.durable.clone())
+    }
+
+    /// Another position of the same history.
+    pub(super) fn at(&self, snapshot: Snapshot) -> Cursor {
         Cursor {
             epoch: self.epoch.clone(),
-            snapshot: self.durable.clone(),
+            snapshot,
+        }
+    }
+
+    /// How far the log was read, by a read that began at this `interest`.
+    pub(super) fn reached(&self, interest: Generation) -> Reached {
+        Reached {
+            epoch: self.epoch.clone(),
+            snapshot: self.read.clone().into(),
+            interest,
         }
     }
 
     /// Takes in a read at `snapshot`, when the WAL reached to `written` and was on disk to `flushed`.
-    pub(super) fn advance(&mut self, snapshot: Snapshot, written: Lsn, flushed: Lsn) {
-        if self.read != snapshot {
+    /// Returns whether that is any further than before.
+    pub(super) fn advance(&mut self, snapshot: Snapshot, written: Lsn, flushed: Lsn) -> bool {
+        let moved = self.read != snapshot;
+        if moved {
             if self.unflushed.len() == MAX_UNFLUSHED {
                 self.unflushed.pop_back();
             }
@@ -81,7 +101,7 @@ impl Position {
                 .push_back((last_record(written), snapshot.clone()));
             self.read = snapshot;
         }
-        self.reached_disk(flushed);
+        self.reached_disk(flushed) || moved
     }
 
     /// Takes in how far the WAL is on disk. Returns whether more may be handed out than before.

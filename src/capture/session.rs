@@ -21,7 +21,7 @@ use super::{
     upkeep::Upkeep,
 };
 use crate::{
-    change::{Captured, Change, Reached, ResyncReason},
+    change::{Captured, Change, ResyncReason},
     cursor::Cursor,
     interest::Generation,
     sabotage::Step,
@@ -98,19 +98,12 @@ impl Session<'_> {
         } = self.log.stand().await?;
         let Some(previous) = position.as_mut().filter(|_| !Step::CatchUp.is_left_out()) else {
             self.log.flushed(written).await?;
-            let first = Captured::Batch {
-                changes: Vec::new(),
-                cursor: here.clone(),
-                reached: reached(&here, interest),
-            };
-            *position = Some(Position::start(here, incarnation));
-            return Ok(self.hand_on(first).await);
+            let start = position.insert(Position::start(here, incarnation));
+            self.interest = interest;
+            return Ok(self.hand_on_batch(Vec::new(), start).await);
         };
         previous.reconnect(incarnation);
-        let continued = Cursor {
-            epoch: previous.durable().epoch,
-            snapshot: previous.read().clone(),
-        };
+        let continued = previous.at(previous.read().clone());
         let judged = epoch::judge(&continued, &here.epoch, &here.snapshot, horizon);
         let lost = match (judged, self.capture.database.transport) {
             (Err(reason), _) => reason,
@@ -176,10 +169,6 @@ impl Session<'_> {
         let Some(previous) = position.as_ref() else {
             return Err(Error::NoPosition);
         };
-        let here = Cursor {
-            epoch: previous.durable().epoch,
-            snapshot: read.snapshot,
-        };
         let lost = if previous.read().xmax <= read.horizon {
             Some(ResyncReason::Truncated)
         } else if heard.overflowed {
@@ -189,6 +178,7 @@ impl Session<'_> {
         };
         if let Some(reason) = lost {
             self.log.flushed(read.written).await?;
+            let here = previous.at(read.snapshot);
             return self.tell_gap(reason, here, read.interest, position).await;
         }
         let payloads = heard.payloads.iter();
@@ -196,9 +186,8 @@ impl Session<'_> {
         changes.extend(payloads.filter_map(|payload| self.parse(payload)));
 
         let mut next = previous.clone();
-        next.advance(here.snapshot.clone(), read.written, read.flushed);
+        let moved = next.advance(read.snapshot, read.written, read.flushed);
         let heeds_more = std::mem::replace(&mut self.interest, read.interest) != read.interest;
-        let moved = next.read() != previous.read() || next.durable() != previous.durable();
         if changes.is_empty() && !moved && !heeds_more {
             return Ok(true);
         }
@@ -208,28 +197,21 @@ impl Session<'_> {
     }
 
     async fn hand_on_batch(&self, changes: Vec<Change>, position: &Position) -> bool {
-        let here = Cursor {
-            epoch: position.durable().epoch,
-            snapshot: position.read().clone(),
-        };
         let batch = Captured::Batch {
             changes,
             cursor: position.durable(),
-            reached: reached(&here, self.interest),
+            reached: position.reached(self.interest),
         };
         self.hand_on(batch).await
     }
 
     fn parse(&self, payload: &str) -> Option<Change> {
         self.capture.metrics.changes.inc();
-        match serde_json::from_str::<LogRow>(payload) {
-            Ok(row) => row.into_change(&self.capture.interest.now(), &self.capture.metrics),
-            Err(error) => {
-                warn!(%error, "a notification holds no change that can be read: every room resyncs");
-                let row = LogRow::unreadable();
-                row.into_change(&self.capture.interest.now(), &self.capture.metrics)
-            }
-        }
+        let row = serde_json::from_str(payload).unwrap_or_else(|error| {
+            warn!(%error, "a notification holds no change that can be read: every room resyncs");
+            LogRow::unreadable()
+        });
+        row.into_change(&self.capture.interest.now(), &self.capture.metrics)
     }
 
     async fn tell_gap(
@@ -243,15 +225,17 @@ impl Session<'_> {
             reason = reason.as_str(),
             "changes cannot be accounted for: every room resyncs"
         );
+        let Some(mut next) = position.clone() else {
+            return Err(Error::NoPosition);
+        };
+        next.skip_to(here);
         let gap = Captured::Gap {
             reason,
-            reached: reached(&here, interest),
-            cursor: here.clone(),
+            cursor: next.durable(),
+            reached: next.reached(interest),
         };
         let taken = self.hand_on(gap).await;
-        if let Some(position) = position {
-            position.skip_to(here);
-        }
+        *position = Some(next);
         Ok(taken)
     }
 
@@ -310,13 +294,5 @@ impl Session<'_> {
                 false
             }
         }
-    }
-}
-
-fn reached(here: &Cursor, interest: Generation) -> Reached {
-    Reached {
-        epoch: here.epoch.clone(),
-        snapshot: here.snapshot.clone().into(),
-        interest,
     }
 }

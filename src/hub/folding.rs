@@ -7,7 +7,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexSet;
 
 use super::frame::{About, Frame};
 use crate::{
@@ -286,20 +286,11 @@ impl Part {
 
 impl Changes {
     fn join(&mut self) {
-        let mut entities: IndexMap<(Arc<str>, Arc<str>), Folded> = IndexMap::new();
         let more = std::mem::take(&mut self.more);
-        for told in std::iter::once(&self.told).chain(&more) {
-            for change in &told.changes {
-                let entity = (change.entity.clone(), change.id.clone());
-                match entities.get_mut(&entity) {
-                    Some(folded) => folded.append(change),
-                    None => drop(entities.insert(entity, change.clone())),
-                }
-            }
-        }
+        let all = std::iter::once(&self.told).chain(&more);
         self.told = Arc::new(Invalidation {
             room: self.told.room.clone(),
-            changes: entities.into_values().collect(),
+            changes: Folded::join(all.flat_map(|told| &told.changes)),
         });
         self.first = Frame::changes(self.told.clone(), self.cursor.clone(), self.replayed);
     }

@@ -1,9 +1,5 @@
 //! What a client missed of one room, from wherever that is known.
 
-use std::sync::Arc;
-
-use indexmap::IndexMap;
-
 use crate::{change::ResyncReason, invalidation::Folded};
 
 /// What a client missed of one room.
@@ -24,17 +20,7 @@ impl Missed {
             (Self::Nothing, missed) | (missed, Self::Nothing) => missed,
             (Self::Resync(reason), _) | (_, Self::Resync(reason)) => Self::Resync(reason),
             (Self::Entities(entities), Self::Entities(more)) => {
-                let key = |folded: &Folded| (folded.entity.clone(), folded.id.clone());
-                let mut all: IndexMap<(Arc<str>, Arc<str>), Folded> = entities
-                    .into_iter()
-                    .map(|folded| (key(&folded), folded))
-                    .collect();
-                for folded in more {
-                    all.entry(key(&folded))
-                        .and_modify(|known| known.append(&folded))
-                        .or_insert(folded);
-                }
-                Self::new(all.into_values().collect(), most)
+                Self::new(Folded::join(entities.iter().chain(&more)), most)
             }
         }
     }

@@ -286,7 +286,7 @@ impl Hub {
         };
         let (frame, now) = (Frame::message(&message), Instant::now());
         for outbox in self.registry.sessions() {
-            outbox.send(frame.clone(), now);
+            outbox.send(&frame, now);
         }
     }
 
