@@ -513,7 +513,7 @@ async fn answer_after_a_crash() -> Option<Value> {
              values ('x', '{id}', 'update', '{{x:y}}', '{{room}}') returning xid"
         )
     };
-    let writer = Database::connect(&url).await;
+    let writer = Database::at(&url).await;
     writer.run("set synchronous_commit = off").await;
     let lost = writer.xid(&change("lost")).await;
     assert_eq!(
@@ -527,7 +527,7 @@ async fn answer_after_a_crash() -> Option<Value> {
     daemon.stop().await.expect("stopped");
     server.resume().await.expect("recovered");
 
-    let writer = Database::connect(&url).await;
+    let writer = Database::at(&url).await;
     let mut kept = writer.xid(&change("kept")).await;
     while kept < lost {
         kept = writer.xid(&change("kept")).await;

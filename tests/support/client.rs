@@ -126,27 +126,45 @@ impl Client {
     pub(crate) async fn messages(&mut self, database: &Database) -> Vec<Value> {
         let mark = format!("mark:{}", fastrand::u32(..));
         self.subscribe(&[&mark]).await;
-        let insert = "insert into pgbell.change (entity, id, op, events, rooms) values";
-        let insert = format!("{insert} ('mark', '1', 'update', '{{a:mark}}', '{{{mark}}}')");
         let mut messages = std::mem::take(&mut self.passed_over);
-        for _ in 0..2 {
-            database.run(&insert).await;
-            loop {
-                let message = self.next().await;
-                let over = message.get("ended").or(message.get("closed")).is_some();
-                assert!(!over, "{message}");
-                match message["type"].as_str() {
-                    Some("invalidate") if message["room"] == mark => break,
-                    Some("invalidate" | "resync") => messages.push(message),
-                    _ => {}
-                }
-            }
+        for number in ["first", "second"] {
+            let marked = self.messages_before(&mark, number, database);
+            messages.extend(soon("a mark", marked).await);
         }
         self.say(json!({"type": "unsubscribe", "id": 0, "rooms": [mark]}))
             .await;
         self.next_of("unsubscribed").await;
         messages.append(&mut self.passed_over);
+        messages.retain(|message| message["room"] != mark);
         messages
+    }
+
+    /// What is told until a change of `id` is told to `room`, which is written here, and once more for
+    /// each resync that may have been told in its place.
+    async fn messages_before(&mut self, room: &str, id: &str, database: &Database) -> Vec<Value> {
+        let insert = "insert into pgbell.change (entity, id, op, events, rooms) values";
+        let insert = format!("{insert} ('mark', '{id}', 'update', '{{a:mark}}', '{{{room}}}')");
+        let mut messages = Vec::new();
+        database.run(&insert).await;
+        loop {
+            let message = self.next().await;
+            let over = message.get("ended").or(message.get("closed")).is_some();
+            assert!(!over, "{message}");
+            match message["type"].as_str() {
+                Some("invalidate") if message["room"] == room => {
+                    let changes = changes_in(std::slice::from_ref(&message), room);
+                    if changes.iter().any(|change| change["id"] == id) {
+                        return messages;
+                    }
+                }
+                Some("invalidate") => messages.push(message),
+                Some("resync") => {
+                    messages.push(message);
+                    database.run(&insert).await;
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Everything that is told about other rooms until `room` is told something. None of it may be a resync.

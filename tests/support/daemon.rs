@@ -134,6 +134,10 @@ impl Daemon {
 
 /// Status and body of a page of whichever daemon is there.
 pub(crate) async fn get(addr: SocketAddr, path: &str) -> (u16, String) {
+    soon(path, page(addr, path)).await
+}
+
+async fn page(addr: SocketAddr, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(addr).await.expect("a connection");
     let request = format!("GET {path} HTTP/1.1\r\nHost: pgbell\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.expect("sent");

@@ -10,7 +10,9 @@ use pgbell::{
     install::{self, SqlFile, triggers},
 };
 use tokio::sync::{OnceCell, mpsc};
-use tokio_postgres::{AsyncMessage, Client, NoTls};
+use tokio_postgres::{AsyncMessage, Client, NoTls, error::SqlState};
+
+use super::soon;
 
 /// One server for all tests of this binary. It ends with the process, whatever ends that.
 static SERVER: OnceCell<ThrowawayPostgres> = OnceCell::const_new();
@@ -63,16 +65,10 @@ impl Database {
         database
     }
 
-    /// A connection to a database that was made elsewhere.
-    pub(crate) async fn connect(url: &str) -> Self {
-        let client = connect(url).await;
-        let url = url.to_owned();
-        Self { url, client }
-    }
-
     /// Runs a statement that returns one transaction id.
     pub(crate) async fn xid(&self, sql: &str) -> u64 {
-        let rows = self.client.simple_query(sql).await.expect("a row");
+        let rows = soon(sql, self.client.simple_query(sql)).await;
+        let rows = rows.expect("a row");
         let row = rows.iter().find_map(|message| match message {
             tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0),
             _ => None,
@@ -83,17 +79,15 @@ impl Database {
 
     /// Runs statements, as one transaction if there are several.
     pub(crate) async fn run(&self, sql: &str) {
-        if let Err(error) = self.client.batch_execute(sql).await {
+        if let Err(error) = soon(sql, self.client.batch_execute(sql)).await {
             panic!("{sql}: {error:?}");
         }
     }
 
     /// Runs a statement and returns its only value as text.
     pub(crate) async fn value(&self, sql: &str) -> String {
-        let row = self
-            .client
-            .query_one(&format!("select ({sql})::text"), &[])
-            .await;
+        let select = format!("select ({sql})::text");
+        let row = soon(sql, self.client.query_one(&select, &[])).await;
         row.unwrap_or_else(|error| panic!("{sql}: {error:?}"))
             .get::<_, Option<String>>(0)
             .unwrap_or_default()
@@ -101,9 +95,7 @@ impl Database {
 
     /// One more connection to the same database.
     pub(crate) async fn session(&self) -> Self {
-        let url = self.url.clone();
-        let client = connect(&url).await;
-        Self { url, client }
+        Self::at(&self.url).await
     }
 
     /// What is notified on channel `pgbell` from now on.
@@ -172,10 +164,19 @@ pub(crate) fn trigger_file(table: &str) -> SqlFile {
     SqlFile::read(path.as_ref()).expect("a trigger file")
 }
 
+/// Waits for a server that starts.
 async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls)
-        .await
-        .expect("a connection");
-    tokio::spawn(connection);
-    client
+    let connecting = async {
+        loop {
+            match tokio_postgres::connect(url, NoTls).await {
+                Ok((client, connection)) => {
+                    tokio::spawn(connection);
+                    return client;
+                }
+                Err(error) if error.code() == Some(&SqlState::CANNOT_CONNECT_NOW) => {}
+                Err(error) => panic!("{url}: {error:?}"),
+            }
+        }
+    };
+    soon("a connection", connecting).await
 }
