@@ -1,6 +1,8 @@
 //! Trigger files: SQL that administrators own and edit.
 
 pub mod script;
+mod shadow;
+mod table;
 
 use super::{
     Error, SqlFile, script as verbs,
