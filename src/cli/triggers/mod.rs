@@ -1,4 +1,7 @@
 mod apply;
+mod diff;
+mod files;
+mod report;
 
 use clap::Subcommand;
 
@@ -7,14 +10,17 @@ use super::Failure;
 /// `pgbell triggers`
 #[derive(Debug, Subcommand)]
 pub(super) enum Triggers {
-    /// Runs trigger files in one transaction: all of them, or none
+    /// Applies what is different in trigger files: all of it, or nothing
     Apply(apply::Apply),
+    /// Shows how the database differs from trigger files; exit code 1 if it does
+    Diff(diff::Diff),
 }
 
 impl Triggers {
     pub(super) async fn run(self) -> Result<(), Failure> {
         match self {
             Self::Apply(command) => command.run().await,
+            Self::Diff(command) => command.run().await,
         }
     }
 }
