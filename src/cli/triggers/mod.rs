@@ -1,6 +1,7 @@
 mod apply;
 mod diff;
 mod files;
+mod remove;
 mod report;
 
 use clap::Subcommand;
@@ -14,6 +15,8 @@ pub(super) enum Triggers {
     Apply(apply::Apply),
     /// Shows how the database differs from trigger files; exit code 1 if it does
     Diff(diff::Diff),
+    /// Takes the triggers of tables or files out, with what only they needed
+    Remove(remove::Remove),
 }
 
 impl Triggers {
@@ -21,6 +24,7 @@ impl Triggers {
         match self {
             Self::Apply(command) => command.run().await,
             Self::Diff(command) => command.run().await,
+            Self::Remove(command) => command.run().await,
         }
     }
 }

@@ -7,11 +7,14 @@ mod finding;
 mod installed;
 mod locate;
 mod probe;
+mod remove;
 mod savepoint;
 pub mod script;
 pub(in crate::install) mod shadow;
 pub(in crate::install) mod table;
+mod uses;
 
 pub use apply::{apply, apply_script, difference_script};
 pub use diff::diff;
 pub use finding::{Action, Finding, State, Subject};
+pub use remove::{Removal, Target, remove, remove_script};
