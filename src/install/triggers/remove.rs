@@ -91,14 +91,17 @@ async fn plan(connection: &mut PgConnection, targets: &[Target]) -> Result<Vec<R
         .await
         .map_err(failed)?;
     let helpers = reachable(going.functions_of_tables.clone(), &functions);
-    let named = functions.keys().filter(|key| {
-        going
-            .names_of_files
-            .contains(key.split_once('(').map_or(key.as_str(), |(name, _)| name))
-    });
+    let is_named = |(_, function): &(&String, &Source)| {
+        let name = (function.schema.clone(), function.name.clone());
+        going.names_of_files.contains(&name)
+    };
+    let named = functions
+        .iter()
+        .filter(is_named)
+        .map(|(key, _)| key.clone());
     let candidates = helpers
         .into_iter()
-        .chain(named.cloned())
+        .chain(named)
         .chain(going.functions_of_files.iter().cloned())
         .collect();
     let unused = unused(&candidates, &called, &functions);
@@ -131,8 +134,8 @@ struct Going {
     functions_of_tables: BTreeSet<String>,
     /// What the triggers of files call.
     functions_of_files: BTreeSet<String>,
-    /// Functions that files make, without types.
-    names_of_files: BTreeSet<String>,
+    /// Functions that files make, by schema and name.
+    names_of_files: BTreeSet<(String, String)>,
     /// Where all these functions live.
     schemas: BTreeSet<String>,
     /// Statements of files that are no functions.
@@ -170,8 +173,8 @@ impl Going {
                 Kind::Function(function) => {
                     let schema = function.name.schema.clone();
                     let schema = schema.unwrap_or_else(|| "public".to_owned());
-                    let full = format!("{schema}.{}", function.name.name);
-                    self.names_of_files.insert(full);
+                    let name = (schema.clone(), function.name.name.clone());
+                    self.names_of_files.insert(name);
                     self.schemas.insert(schema);
                 }
                 Kind::Trigger(trigger) => {
@@ -244,18 +247,19 @@ async fn functions(
         .chain(["pgbell".to_owned()])
         .collect();
     let query = format!(
-        "select {FUNCTION_NAME}, fn.nspname = 'pgbell', p.proname::text, pg_get_functiondef(p.oid)
+        "select {FUNCTION_NAME}, fn.nspname::text, p.proname::text, pg_get_functiondef(p.oid)
            from pg_proc as p join pg_namespace as fn on fn.oid = p.pronamespace
           where p.prokind in ('f', 'p')
             and (fn.nspname = any($1) or p.oid >= 16384 and strpos(p.prosrc, 'pgbell.') > 0)"
     );
-    let rows: Vec<(String, bool, String, String)> = sqlx::query_as(AssertSqlSafe(query))
+    let rows: Vec<(String, String, String, String)> = sqlx::query_as(AssertSqlSafe(query))
         .bind(schemas)
         .fetch_all(connection)
         .await?;
-    let functions = rows.into_iter().map(|(key, is_ours, name, text)| {
-        let is_core = is_ours && core.contains(&name);
+    let functions = rows.into_iter().map(|(key, schema, name, text)| {
+        let is_core = schema == "pgbell" && core.contains(&name);
         let source = Source {
+            schema,
             name,
             text,
             is_core,
@@ -287,7 +291,8 @@ async fn called_elsewhere(
     going: &BTreeSet<(String, String)>,
 ) -> Result<BTreeSet<String>, sqlx::Error> {
     let query = format!(
-        "select {FUNCTION_NAME}, coalesce(format('%I.%I', n.nspname, c.relname), ''), used.name
+        "select {FUNCTION_NAME}, coalesce(quote_ident(n.nspname) || '.' || quote_ident(c.relname), ''),
+                used.name
            from (select tgfoid, tgrelid, tgname::text from pg_trigger
                   where not tgisinternal and tgparentid = 0
                  union all select evtfoid, 0, evtname::text from pg_event_trigger
@@ -314,8 +319,8 @@ async fn rights(connection: &mut PgConnection, texts: &Texts) -> Result<Vec<Remo
            join pg_roles as owner on owner.rolname = 'pgbell_owner'
            left join pg_attribute as a on a.attrelid = c.oid and a.attacl is not null
           where n.nspname <> 'pgbell' and c.relowner <> owner.oid
-            and exists (select from aclexplode(coalesce(c.relacl, '{}') || coalesce(a.attacl, '{}')) as acl
-                         where acl.grantee = owner.oid)
+            and (exists (select from aclexplode(c.relacl) where grantee = owner.oid)
+                 or exists (select from aclexplode(a.attacl) where grantee = owner.oid))
           order by 1",
     )
     .fetch_all(connection)

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A function and its text.
 #[derive(Clone, Debug)]
 pub(super) struct Source {
+    pub(super) schema: String,
     /// Without schema and types.
     pub(super) name: String,
     pub(super) text: String,
@@ -98,6 +99,7 @@ mod tests {
     fn functions(list: &[(&str, &str, bool)]) -> BTreeMap<String, Source> {
         let source = |(name, text, is_core): &(&str, &str, bool)| {
             let source = Source {
+                schema: "pgbell".to_owned(),
                 name: (*name).to_owned(),
                 text: (*text).to_owned(),
                 is_core: *is_core,
