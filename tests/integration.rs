@@ -5,6 +5,7 @@ mod catalogue;
 mod command;
 mod database_faults;
 mod doorbell;
+mod drift;
 mod failover;
 mod floors;
 mod gateway;
