@@ -458,9 +458,14 @@ async fn an_older_schema_is_warned_of_once() {
               drop event trigger pgbell_drift; drop event trigger pgbell_drift_drop;
               drop function pgbell.note_ddl(); drop sequence pgbell.ddl")
         .await;
+    let journal = Journal::start();
     let daemon = Daemon::with(&database, looking).await;
-    let warned = async { while !daemon.get("/readyz").await.1.contains("warning: drift: ") {} };
-    soon("a warning", warned).await;
+    let refused = "pgbell_drift_looks_total{reason=\"refused\"}";
+    let often = async { while daemon.number(refused).await < 3.0 {} };
+    soon("refusals", often).await;
+    let warned = journal.lines("the database wants attention");
+    assert_eq!(warned.len(), 1, "{warned:?}");
+    assert!(warned[0].contains("pgbell install"), "{warned:?}");
     daemon.client_in(&["product:1"]).await;
 }
 

@@ -16,6 +16,7 @@ mod poolers;
 mod proxy;
 mod resume;
 mod rotation;
+mod safety;
 mod shortage;
 mod shutdown;
 mod silence;

@@ -113,6 +113,7 @@ async fn look(capture: &Capture, session: &Session) -> Result<(), Error> {
     let outcome = match &found {
         None => "refused",
         Some(rows) => {
+            capture.all_well(SUBJECT);
             let (notes, faults) = rows
                 .iter()
                 .map(|row| finding(row))
@@ -141,10 +142,7 @@ fn finding(row: &[Option<String>]) -> Finding {
 /// tried again.
 fn unless_refused<T>(capture: &Capture, answer: Result<T, Error>) -> Result<Option<T>, Error> {
     match answer {
-        Ok(answer) => {
-            capture.all_well(SUBJECT);
-            Ok(Some(answer))
-        }
+        Ok(answer) => Ok(Some(answer)),
         Err(error) if error.is_refusal() => {
             let why = error::chain(&error);
             let warning = format!(
@@ -257,10 +255,11 @@ impl Schedule {
     }
 
     fn heard(&mut self, moved: String, now: Instant) {
-        let before = self.moved.replace(moved);
-        if before.is_some() && before != self.moved {
+        // Before it was first asked for, there may have been DDL that has yet to commit.
+        if self.moved.as_ref() != Some(&moved) {
             self.ddl = Some((now, 0));
         }
+        self.moved = Some(moved);
     }
 
     fn is_due(&self, longest: Duration, now: Instant) -> bool {
@@ -309,14 +308,14 @@ mod tests {
 
     #[test]
     fn a_quiet_schema_is_looked_at_by_the_clock() {
-        assert_eq!(looks(&[], Duration::ZERO, 700), [0, 300, 600]);
+        assert_eq!(looks(&[], Duration::ZERO, 700), [0, 2, 10, 60, 360, 660]);
     }
 
     #[test]
     fn ddl_is_looked_for_at_once_and_again_when_it_may_have_committed() {
         assert_eq!(
-            looks(&[20], Duration::ZERO, 200),
-            [0, 20, 22, 30, 80],
+            looks(&[100], Duration::ZERO, 400),
+            [0, 2, 10, 60, 100, 102, 110, 160],
             "and not for ever"
         );
     }
