@@ -585,6 +585,9 @@ async fn an_installer_who_may_not_create_event_triggers_is_told_so_and_takes_non
         admin.value("select count(*) from pg_event_trigger").await,
         "0"
     );
+    let script = install::install_script();
+    let by_hand = Database::at(&owner).await;
+    by_hand.run(&script).await;
     assert!(!by(&owner).await, "nobody made one");
     assert!(by(&server.url).await, "until a superuser installs");
 }

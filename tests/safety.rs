@@ -58,6 +58,7 @@ const WRITES: &[&str] = &[
     "create table evil.by_the_way (x int)",
     "drop table evil.by_the_way",
     "delete from public.products",
+    "truncate public.products cascade",
 ];
 
 /// Puts into schema `evil`, and into the temporary one, what stands in for each function, operator,
@@ -178,14 +179,15 @@ async fn caught(database: &Database) -> String {
 async fn nothing_of_an_attacker_runs_as_the_owner_when_it_writes() {
     let database = Database::with_shop().await;
     let attacker = attacker(&database).await;
-    for path in EVIL_PATHS {
+    for (path, transport) in EVIL_PATHS.iter().zip(["doorbell", "payload"]) {
+        let transport = format!("select pgbell.use_transport('{transport}')");
+        database.run(&transport).await;
         attacker.run(path).await;
-        let before = logged(&database).await;
         for write in WRITES {
             attacker.run(write).await;
             assert_eq!(caught(&database).await, "", "{write}");
         }
-        assert!(logged(&database).await > before + 15, "the triggers ran");
+        assert!(logged(&database).await > 15, "the triggers ran");
     }
 }
 

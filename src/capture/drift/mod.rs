@@ -4,6 +4,8 @@
 //! Looking reads catalogues only, has a bound on time that leaves the heartbeat room, and what it
 //! finds, or cannot find out, never stops changes from arriving.
 
+mod schedule;
+
 use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
@@ -12,13 +14,17 @@ use std::{
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
+use schedule::Schedule;
+
 use super::{Capture, Error, connect::Session, error};
 use crate::{
     status::Finding,
     telemetry::{Kind, Reason},
 };
 
+/// What is warned of when looking is refused, and when asking whether to look is.
 const SUBJECT: &str = "drift";
+const SUBJECT_OF_DDL: &str = "ddl";
 
 /// Time between looks at the sequence that the event trigger moves: one cheap statement.
 const PACE: Duration = Duration::from_secs(2);
@@ -26,22 +32,10 @@ const PACE: Duration = Duration::from_secs(2);
 /// Time between looks where no event trigger tells of DDL, if that is shorter than what is configured.
 const UNTOLD: Duration = Duration::from_secs(60);
 
-/// DDL is told of before it commits, so it is looked for again after these times.
-const AGAIN: [Duration; 4] = [
-    Duration::ZERO,
-    Duration::from_secs(2),
-    Duration::from_secs(10),
-    Duration::from_secs(60),
-];
-
-/// How many times as long as a look took nobody looks again: of a large catalogue that changes all
-/// the time, looking takes a twentieth of a process at most.
-const REST: u32 = 20;
-
 /// Bound on one look, and on its waits for locks on catalogues.
 const LONGEST_LOOK: Duration = Duration::from_secs(2);
 
-/// Most findings that are read, and most lines of the log for one look. The rest is counted.
+/// Most findings that are read, and most lines of the log for one look.
 const MOST_FINDINGS: usize = 1000;
 const MOST_LINES: usize = 20;
 
@@ -83,20 +77,18 @@ pub(super) async fn watch(capture: &Capture, session: &Session) -> Result<(), Er
     loop {
         ticks.tick().await;
         let heard = session.texts("ask for changes of the schema", HEAR).await;
-        if let Some(heard) = unless_refused(capture, heard)? {
-            let is_told = heard.get(1).and_then(Option::as_deref) == Some("t");
-            let moved = heard.into_iter().next().flatten().unwrap_or_default();
-            schedule.heard(moved, Instant::now());
-            let longest = if is_told {
-                longest
-            } else {
-                longest.min(UNTOLD)
-            };
-            if schedule.is_due(longest, Instant::now()) {
-                let begun = Instant::now();
-                look(capture, session).await?;
-                schedule.looked(begun, Instant::now());
-            }
+        let heard = unless_refused(capture, SUBJECT_OF_DDL, heard)?.unwrap_or_default();
+        let is_told = heard.get(1).and_then(Option::as_deref) == Some("t");
+        let moved = heard.into_iter().next().flatten().unwrap_or_default();
+        schedule.heard(moved, Instant::now());
+        let longest = match is_told {
+            true => longest,
+            false => longest.min(UNTOLD),
+        };
+        if schedule.is_due(longest, Instant::now()) {
+            let begun = Instant::now();
+            look(capture, session).await?;
+            schedule.looked(begun, Instant::now());
         }
     }
 }
@@ -109,11 +101,10 @@ async fn look(capture: &Capture, session: &Session) -> Result<(), Error> {
          select kind, \"table\", object, detail, mend from pgbell.drift() order by 1, 2, 3, 4 limit {MOST_FINDINGS}"
     );
     let rows = session.all_texts("look at the triggers", &query).await;
-    let found = unless_refused(capture, rows)?;
+    let found = unless_refused(capture, SUBJECT, rows)?;
     let outcome = match &found {
         None => "refused",
         Some(rows) => {
-            capture.all_well(SUBJECT);
             let (notes, faults) = rows
                 .iter()
                 .map(|row| finding(row))
@@ -140,15 +131,22 @@ fn finding(row: &[Option<String>]) -> Finding {
 
 /// A look that is refused, because the schema is older or a right is missing, is warned of once and
 /// tried again.
-fn unless_refused<T>(capture: &Capture, answer: Result<T, Error>) -> Result<Option<T>, Error> {
+fn unless_refused<T>(
+    capture: &Capture,
+    subject: &'static str,
+    answer: Result<T, Error>,
+) -> Result<Option<T>, Error> {
     match answer {
-        Ok(answer) => Ok(Some(answer)),
+        Ok(answer) => {
+            capture.all_well(subject);
+            Ok(Some(answer))
+        }
         Err(error) if error.is_refusal() => {
             let why = error::chain(&error);
             let warning = format!(
                 "whether the triggers are as applied is not known: {why}; `pgbell install` brings the schema up to date"
             );
-            capture.warn(SUBJECT, warning);
+            capture.warn(subject, warning);
             Ok(None)
         }
         Err(error) => Err(error),
@@ -231,101 +229,9 @@ fn log_new(found: &[Finding], before: &[Finding], log: impl Fn(&Finding)) {
     }
 }
 
-/// When to look. Knows no clock.
-#[derive(Debug)]
-struct Schedule {
-    /// The sequence as it was last seen.
-    moved: Option<String>,
-    /// When there was DDL, and how many of the looks that follow it were taken.
-    ddl: Option<(Instant, usize)>,
-    /// When the last look began; `None` before the first.
-    last: Option<Instant>,
-    /// Not before this.
-    rested: Instant,
-}
-
-impl Schedule {
-    fn new(now: Instant) -> Self {
-        Self {
-            moved: None,
-            ddl: None,
-            last: None,
-            rested: now,
-        }
-    }
-
-    fn heard(&mut self, moved: String, now: Instant) {
-        // Before it was first asked for, there may have been DDL that has yet to commit.
-        if self.moved.as_ref() != Some(&moved) {
-            self.ddl = Some((now, 0));
-        }
-        self.moved = Some(moved);
-    }
-
-    fn is_due(&self, longest: Duration, now: Instant) -> bool {
-        let Some(last) = self.last else {
-            return true;
-        };
-        let told = self
-            .ddl
-            .is_some_and(|(at, looks)| AGAIN.get(looks).is_some_and(|after| now >= at + *after));
-        now >= self.rested && (told || now >= last + longest)
-    }
-
-    fn looked(&mut self, begun: Instant, ended: Instant) {
-        self.last = Some(begun);
-        self.rested = ended + ended.saturating_duration_since(begun) * REST;
-        if let Some((at, looks)) = &mut self.ddl {
-            // One look counts for all that were due.
-            *looks = AGAIN.iter().filter(|after| begun >= *at + **after).count();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const LONGEST: Duration = Duration::from_secs(300);
-
-    /// Seconds from the start at which a look is taken, each of them as long as `takes`, if the
-    /// sequence moves at `ddl`.
-    fn looks(ddl: &[u64], takes: Duration, until: u64) -> Vec<u64> {
-        let start = Instant::now();
-        let mut schedule = Schedule::new(start);
-        let mut looks = Vec::new();
-        for second in 0..until {
-            let now = start + Duration::from_secs(second);
-            let moved = ddl.iter().filter(|at| **at <= second).count();
-            schedule.heard(moved.to_string(), now);
-            if schedule.is_due(LONGEST, now) {
-                looks.push(second);
-                schedule.looked(now, now + takes);
-            }
-        }
-        looks
-    }
-
-    #[test]
-    fn a_quiet_schema_is_looked_at_by_the_clock() {
-        assert_eq!(looks(&[], Duration::ZERO, 700), [0, 2, 10, 60, 360, 660]);
-    }
-
-    #[test]
-    fn ddl_is_looked_for_at_once_and_again_when_it_may_have_committed() {
-        assert_eq!(
-            looks(&[100], Duration::ZERO, 400),
-            [0, 2, 10, 60, 100, 102, 110, 160],
-            "and not for ever"
-        );
-    }
-
-    #[test]
-    fn ddl_all_the_time_costs_no_more_than_looking_may() {
-        let all: Vec<_> = (1..1000).collect();
-        let looks = looks(&all, Duration::from_secs(1), 1000);
-        assert!((40..=50).contains(&looks.len()), "{looks:?}");
-    }
 
     #[test]
     fn a_kind_that_is_not_known_is_counted_as_other() {
