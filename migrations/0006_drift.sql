@@ -9,6 +9,7 @@ create table pgbell.applied_trigger (
     table_name        text,
     trigger_name      text,
     table_id          oid not null,
+    is_part           boolean not null,
     definition        text not null,
     state             "char" not null,
     function_name     text not null,
@@ -22,6 +23,7 @@ create table pgbell.applied_trigger (
 );
 
 comment on table pgbell.applied_trigger is 'The triggers as they were when they were applied. Only pgbell.note_applied() writes here.';
+comment on column pgbell.applied_trigger.is_part is 'Whether the table is a partition or child of one with the same function.';
 comment on column pgbell.applied_trigger.definition is 'A digest of the trigger without its function''s body.';
 comment on column pgbell.applied_trigger.state is 'As pg_trigger.tgenabled: O origin, D disabled, R replica, A always.';
 comment on column pgbell.applied_trigger.function_source is 'A digest of the body of the function and how it is run.';

@@ -241,6 +241,45 @@ async fn a_table_made_anew_under_its_name_is_missing_its_triggers() {
 }
 
 #[tokio::test]
+async fn partitions_may_go_and_are_missed_only_when_they_come_without_triggers() {
+    let database = shop().await;
+    let insert_trigger = |table: &str| {
+        format!(
+            "create trigger pgbell_products_insert after insert on {table} referencing new table as new_rows
+             for each statement execute function pgbell.products_inserted();"
+        )
+    };
+    let tables = "create table visits (at date) partition by range (at);
+         create table visits_1 partition of visits for values from ('2026-01-01') to ('2026-02-01');
+         create table visits_2 partition of visits for values from ('2026-02-01') to ('2026-03-01');";
+    let triggers = ["visits", "visits_1", "visits_2"].map(insert_trigger);
+    let applied = format!(
+        "{tables} {} select pgbell.note_applied('public.visits')",
+        triggers.concat()
+    );
+    database.run(&applied).await;
+    assert_eq!(
+        kinds(&database).await,
+        "",
+        "named by the table they are part of"
+    );
+    database.run("drop table visits_1").await;
+    assert_eq!(kinds(&database).await, "");
+    database
+        .run("create table visits_3 partition of visits for values from ('2026-03-01') to ('2026-04-01')")
+        .await;
+    let lacking = found(&database, "partition_uncovered").await;
+    assert!(
+        lacking.starts_with("public.visits | public.visits_3 | "),
+        "{lacking}"
+    );
+    database.run("drop table visits").await;
+    let missing = found(&database, "table_missing").await;
+    assert!(missing.starts_with("public.visits | "), "{missing}");
+    assert_eq!(missing.lines().count(), 1, "{missing}");
+}
+
+#[tokio::test]
 async fn a_column_that_no_function_names_may_come_and_go() {
     let database = shop().await;
     database

@@ -7,6 +7,9 @@ create or replace view pgbell.current_trigger as
            class.relname::text as table_name,
            applied.tgname::text as trigger_name,
            class.oid as table_id,
+           exists (select from pg_catalog.pg_inherits as inherits
+                     join pg_catalog.pg_trigger as parents on parents.tgrelid = inherits.inhparent
+                    where inherits.inhrelid = class.oid and parents.tgfoid = applied.tgfoid) as is_part,
            md5(concat_ws(' ', applied.tgtype, home.nspname, called.proname, encode(applied.tgargs, 'hex'),
                          applied.tgoldtable, applied.tgnewtable, applied.tgdeferrable, applied.tginitdeferred,
                          -- Where in the statement each part stood is part of a node tree.

@@ -101,6 +101,8 @@ as $$
            format('if it is meant to be gone: select pgbell.note_applied(%L)', table_label)
       from place
      where id is null
+       -- Partitions come and go.
+       and not exists (select from recorded where recorded.table_label = place.table_label and recorded.is_part)
 
     union all
     select 'table_renamed', table_label, moved_to,

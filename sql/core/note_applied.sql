@@ -2,7 +2,8 @@
 --
 -- Records the triggers of pgbell, their functions and the columns that these have to do with: as they are now is how
 -- they are meant. pgbell.drift() tells what is different later. Without an argument the record is made anew; with
--- names of tables, each with its schema, what is recorded of other tables stays. Locks no table.
+-- names of tables, each with its schema, what is recorded of others than these, their partitions and their children
+-- stays. Locks no table.
 create or replace function pgbell.note_applied(variadic tables text[])
 returns void
 language plpgsql
@@ -22,15 +23,32 @@ begin
         named := named || concat_ws('.', variadic array(select quote_ident(part) from unnest(parse_ident(given)) as part));
     end loop;
 
+    named := named || array(
+        with recursive part (id) as (
+            select to_regclass(name)::oid
+              from unnest(named) as name
+            union
+            select inherits.inhrelid
+              from part
+              join pg_inherits as inherits on inherits.inhparent = part.id
+        )
+        select concat_ws('.', quote_ident(space.nspname), quote_ident(class.relname))
+          from part
+          join pg_class as class on class.oid = part.id
+          join pg_namespace as space on space.oid = class.relnamespace
+         where named is not null
+    );
+    named := nullif(named, '{}');
+
     delete from pgbell.applied_trigger
      where named is null or concat_ws('.', quote_ident(schema_name), quote_ident(table_name)) = any (named);
     delete from pgbell.applied_column
      where named is null or concat_ws('.', quote_ident(schema_name), quote_ident(table_name)) = any (named);
 
     insert into pgbell.applied_trigger
-        (schema_name, table_name, trigger_name, table_id, definition, state, function_name, function_source,
+        (schema_name, table_name, trigger_name, table_id, is_part, definition, state, function_name, function_source,
          function_definer, function_path, function_owner, function_callers)
-    select schema_name, table_name, trigger_name, table_id, definition, state, function_name, function_source,
+    select schema_name, table_name, trigger_name, table_id, is_part, definition, state, function_name, function_source,
            function_definer, function_path, function_owner, function_callers
       from pgbell.current_trigger
      where named is null or concat_ws('.', quote_ident(schema_name), quote_ident(table_name)) = any (named);
