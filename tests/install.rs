@@ -19,6 +19,7 @@ const TRACES: &str = r#"
         union all select concat_ws(' ', 'function', oid::regprocedure, proacl) from pg_proc
          where pronamespace::regnamespace::text <> 'pg_catalog'
         union all select concat_ws(' ', 'trigger', tgrelid::regclass, tgname) from pg_trigger
+        union all select concat_ws(' ', 'event trigger', evtname, evtenabled) from pg_event_trigger
         union all select concat_ws(' ', 'schema', nspname, nspacl) from pg_namespace
          where nspname !~ '^pg_(toast_)?temp'
         union all select concat_ws(' ', 'setting', setdatabase, setrole, setconfig)

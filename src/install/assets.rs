@@ -33,6 +33,7 @@ pub(super) static MIGRATIONS: &[Migration] = &[
     migration!(2, "log", "migrations/0002_log.sql"),
     migration!(3, "schedule", "migrations/0003_schedule.sql"),
     migration!(4, "histories", "migrations/0004_histories.sql"),
+    migration!(6, "drift", "migrations/0006_drift.sql"),
 ];
 
 /// Replaced by every install. A function stands after those it calls.
@@ -48,6 +49,10 @@ pub(super) static CORE: &[SqlFile] = &[
     sql!("sql/core/use_transport.sql"),
     sql!("sql/core/rotate.sql"),
     sql!("sql/core/fire_due.sql"),
+    sql!("sql/core/current_trigger.sql"),
+    sql!("sql/core/note_applied.sql"),
+    sql!("sql/core/drift.sql"),
+    sql!("sql/core/note_ddl.sql"),
 ];
 
 pub(super) static FINISH: SqlFile = sql!("src/install/finish.sql");
