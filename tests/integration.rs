@@ -20,5 +20,6 @@ mod shutdown;
 mod silence;
 mod slow;
 mod support;
+mod time;
 mod transports;
 mod writers;
