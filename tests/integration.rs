@@ -11,6 +11,7 @@ mod gateway;
 mod install;
 mod limits;
 mod oracle;
+mod packs;
 mod poolers;
 mod proxy;
 mod resume;
