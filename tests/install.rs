@@ -87,8 +87,20 @@ impl Server {
     }
 }
 
-fn every_trigger_file() -> [SqlFile; 4] {
-    ["products", "inventory", "sales", "orders"].map(trigger_file)
+fn every_trigger_file() -> [SqlFile; 10] {
+    [
+        "products",
+        "inventory",
+        "sales",
+        "orders",
+        "packs/stores",
+        "packs/carts",
+        "packs/wholesale",
+        "packs/quotations",
+        "packs/notifications",
+        "packs/analytics",
+    ]
+    .map(trigger_file)
 }
 
 #[tokio::test]
