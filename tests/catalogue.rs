@@ -39,16 +39,22 @@ async fn watch_everything(daemon: &Daemon) -> Client {
     daemon.client_in(&rooms).await
 }
 
-struct Scene {
-    database: Database,
-    client: Client,
+/// A shop with a daemon, and a client that hears everything.
+pub(crate) struct Scene {
+    pub(crate) database: Database,
+    pub(crate) client: Client,
     _daemon: Daemon,
 }
 
 impl Scene {
-    async fn set(sql: &str) -> Self {
+    /// The shop after `sql`.
+    pub(crate) async fn set(sql: &str) -> Self {
         let database = Database::with_shop().await;
         database.run(sql).await;
+        Self::on(database).await
+    }
+
+    pub(crate) async fn on(database: Database) -> Self {
         let daemon = Daemon::start(&database).await;
         let client = watch_everything(&daemon).await;
         Self {
@@ -58,8 +64,9 @@ impl Scene {
         }
     }
 
+    /// Runs `sql`, and expects that exactly these lines are told, each `room <- event event`.
     #[track_caller]
-    fn told(&mut self, sql: &str, lines: &str) -> impl Future<Output = ()> {
+    pub(crate) fn told(&mut self, sql: &str, lines: &str) -> impl Future<Output = ()> {
         let caller = std::panic::Location::caller();
         async move {
             let told: Told = self.client.told_of(&self.database, sql).await;
@@ -68,10 +75,10 @@ impl Scene {
     }
 }
 
-const ORDERS: &str = "insert into orders (id, order_number, user_id, seller_id, store_id, status, payment_status, total)
+pub(crate) const ORDERS: &str = "insert into orders (id, order_number, user_id, seller_id, store_id, status, payment_status, total)
                       values (5, 'A-5', 9, 11, 1, 'pending', 'pending', 99.50)";
 
-const SALES: &str = "insert into sales (id, product_id, discount_percent, starts_at, ends_at, stock_limit)
+pub(crate) const SALES: &str = "insert into sales (id, product_id, discount_percent, starts_at, ends_at, stock_limit)
                      values (3, 1, 10, now() - interval '1 hour', now() + interval '1 hour', 2),
                             (4, 2, 10, now() + interval '1 hour', now() + interval '2 hours', null)";
 
