@@ -44,7 +44,10 @@ async fn products_that_go_take_stock_and_sales_along_in_one_statement() {
         .told("delete from products where id in (1, 2)", &told)
         .await;
     assert_eq!(
-        scene.database.value("count(*) from pgbell.schedule").await,
+        scene
+            .database
+            .value("select count(*) from pgbell.schedule")
+            .await,
         "0"
     );
 }
@@ -83,7 +86,7 @@ async fn a_changed_key_takes_stock_and_sales_along_and_both_keys_hear_it() {
     scene
         .told("update products set id = 20 where id = 1", &told)
         .await;
-    let rooms = "bool_and('product:20' = any (rooms)) from pgbell.schedule where id = '3'";
+    let rooms = "select bool_and('product:20' = any (rooms)) from pgbell.schedule where id = '3'";
     assert_eq!(scene.database.value(rooms).await, "true");
 }
 
@@ -107,7 +110,7 @@ async fn a_row_that_two_keys_of_one_statement_change_fails_no_write_and_is_told(
     scene
         .told("update products set id = 20 where id = 2", &told)
         .await;
-    let rooms = "count(*) || ' ' || bool_and('product:20' = any (rooms)) from pgbell.schedule where id = '4'";
+    let rooms = "select count(*) || ' ' || bool_and('product:20' = any (rooms)) from pgbell.schedule where id = '4'";
     assert_eq!(
         scene.database.value(rooms).await,
         "2 true",
@@ -137,7 +140,10 @@ async fn truncate_cascade_resyncs_the_rooms_of_every_table_it_empties() {
         assert!(!told.contains_key(room), "{room}: {told:?}");
     }
     assert_eq!(
-        scene.database.value("count(*) from pgbell.schedule").await,
+        scene
+            .database
+            .value("select count(*) from pgbell.schedule")
+            .await,
         "0"
     );
 }

@@ -12,64 +12,59 @@ use crate::{
     },
 };
 
-/// The file of a table that lacks these columns, edited as its header says: null where they are read.
-fn lacking(table: &str, columns: &[&str]) -> SqlFile {
+/// A file edited as its header says, for a table that lacks these columns: what stands for them where they are read.
+fn lacking(table: &str, columns: &[(&str, &str)]) -> SqlFile {
     let file = trigger_file(table);
-    let read = |text: &str| {
-        columns.iter().fold(text.to_owned(), |text, column| {
-            replace_word(&text, column, "null")
-        })
-    };
     let mut parts: Vec<String> = file.text().split("$$").map(str::to_owned).collect();
-    for body in parts
-        .iter_mut()
-        .filter(|part| part.trim_start().starts_with("begin"))
-    {
-        *body = read(body);
-    }
-    if let Some(last) = parts.last_mut() {
-        for column in columns {
-            *last = last.replace(&format!("{table}.{column}"), "null");
+    for (column, by) in columns {
+        for body in parts
+            .iter_mut()
+            .filter(|part| part.trim_start().starts_with("begin"))
+        {
+            let lines = body.lines().map(|line| replace_column(line, column, by));
+            *body = lines.collect::<Vec<_>>().join("\n");
+        }
+        if let Some(last) = parts.last_mut() {
+            *last = last.replace(&format!("{table}.{column}"), by);
         }
     }
     SqlFile::embedded("edited.sql", parts.join("$$").leak())
 }
 
-/// Replaces a column name, with `o.` or `n.` before it if that is there, outside of quotes.
-fn replace_word(text: &str, word: &str, by: &str) -> String {
+/// Replaces a column, with `o.` or `n.` before it if that is there, outside of quotes and comments.
+fn replace_column(line: &str, column: &str, by: &str) -> String {
     let of_word = |character: char| character.is_alphanumeric() || character == '_';
-    let mut replaced = String::new();
-    for (number, part) in text.split('\'').enumerate() {
-        if number > 0 {
-            replaced.push('\'');
-        }
-        if number % 2 == 1 {
-            replaced.push_str(part);
-            continue;
-        }
-        let mut rest = part;
-        while let Some(at) = rest.find(word) {
-            let (before, after) = (&rest[..at], &rest[at + word.len()..]);
+    if line.trim_start().starts_with("--") {
+        return line.to_owned();
+    }
+    let mut parts: Vec<String> = line.split('\'').map(str::to_owned).collect();
+    for part in parts.iter_mut().step_by(2) {
+        let mut replaced = String::new();
+        let mut rest = part.as_str();
+        while let Some(at) = rest.find(column) {
+            let (before, after) = (&rest[..at], &rest[at + column.len()..]);
             let whole = !before.ends_with(of_word) && !after.starts_with(of_word);
-            let kept = before
-                .strip_suffix("o.")
-                .or(before.strip_suffix("n."))
-                .unwrap_or(before);
-            replaced.push_str(if whole { kept } else { before });
-            replaced.push_str(if whole { by } else { word });
+            let bare = before.strip_suffix("o.").or(before.strip_suffix("n."));
+            replaced.push_str(if whole {
+                bare.unwrap_or(before)
+            } else {
+                before
+            });
+            replaced.push_str(if whole { by } else { column });
             rest = after;
         }
-        replaced.push_str(rest);
+        *part = replaced + rest;
     }
-    replaced
+    parts.join("'")
 }
 
 #[tokio::test]
 async fn tables_without_the_optional_columns_do_with_null_in_their_place() {
-    let optional = [
+    let null = |columns: &[&'static str]| columns.iter().map(|column| (*column, "null")).collect();
+    let optional: [(&str, Vec<(&str, &str)>); 4] = [
         (
             "products",
-            &[
+            null(&[
                 "description",
                 "images",
                 "category_id",
@@ -77,23 +72,33 @@ async fn tables_without_the_optional_columns_do_with_null_in_their_place() {
                 "attributes",
                 "options",
                 "pack_sizes",
-            ][..],
+            ]),
         ),
-        ("inventory", &["variant_id", "low_stock_threshold"]),
-        ("sales", &["ends_at", "stock_limit", "sold_count"]),
-        ("orders", &["payment_status", "tracking_number", "note"]),
+        (
+            "inventory",
+            vec![
+                ("variant_id", "null"),
+                ("low_stock_threshold", "null"),
+                ("reserved", "0"),
+            ],
+        ),
+        ("sales", null(&["ends_at", "stock_limit", "sold_count"])),
+        (
+            "orders",
+            null(&["payment_status", "tracking_number", "note"]),
+        ),
     ];
     let database = Database::with_shop().await;
     database
         .run("delete from inventory where variant_id is not null")
         .await;
     for (table, columns) in optional {
-        for column in columns {
+        for (column, _) in &columns {
             database
                 .run(&format!("alter table {table} drop column {column} cascade"))
                 .await;
         }
-        apply(&database, lacking(table, columns)).await;
+        apply(&database, lacking(table, &columns)).await;
     }
     let mut scene = Scene::on(database).await;
     scene
@@ -112,7 +117,7 @@ async fn tables_without_the_optional_columns_do_with_null_in_their_place() {
     let stock = |events| lines(&["product:2", "seller:11", "shop_1"], events);
     scene
         .told(
-            "update inventory set reserved = 1 where product_id = 2",
+            "update inventory set quantity = 99 where product_id = 2",
             &stock("product:stock_changed"),
         )
         .await;

@@ -19,7 +19,7 @@ async fn a_changed_key_of_a_sale_is_one_gone_and_another_come() {
         .database
         .run("update sales set id = 21 where id = 4")
         .await;
-    let scheduled = "string_agg(distinct id, ' ') from pgbell.schedule";
+    let scheduled = "select string_agg(distinct id, ' ') from pgbell.schedule";
     assert_eq!(
         scene.database.value(scheduled).await,
         "20 21",
@@ -148,7 +148,7 @@ async fn a_sale_that_moves_is_told_at_both_products_and_so_is_its_start() {
             &lines(&rooms, "sale:updated"),
         )
         .await;
-    let rooms = "array_agg(distinct room order by room) from pgbell.schedule, unnest(rooms) as room where id = '4'";
+    let rooms = "select array_agg(distinct room order by room) from pgbell.schedule, unnest(rooms) as room where id = '4'";
     assert_eq!(
         scene.database.value(rooms).await,
         "{product:4,sale:4,seller:12,storefront:12}"

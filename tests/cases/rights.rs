@@ -81,6 +81,6 @@ async fn whoever_applies_the_files_again_finds_the_policy_there() {
     for table in ["inventory", "sales"] {
         apply(&scene.database, trigger_file(table)).await;
     }
-    let policies = "string_agg(polname, ' ' order by polname) from pg_policy where polrelid = 'products'::regclass";
+    let policies = "select string_agg(polname, ' ' order by polname) from pg_policy where polrelid = 'products'::regclass";
     assert_eq!(scene.database.value(policies).await, "own pgbell_reads");
 }

@@ -141,7 +141,7 @@ async fn a_merge_tells_what_each_of_its_branches_did() {
             "product:created",
         );
     scene.told(&merge, &told).await;
-    scene.told(&merge.replace("delete", "do nothing"), "").await;
+    scene.told(&merge.replace("(3, 0), ", ""), "").await;
 }
 
 #[tokio::test]
@@ -189,7 +189,7 @@ async fn two_updates_of_one_row_in_one_statement_tell_the_one_that_took_place() 
     let changes = changes_in(&messages, "product:1");
     let price = scene
         .database
-        .value("price::float from products where id = 1")
+        .value("select price::float from products where id = 1")
         .await;
     assert_eq!(changes.len(), 1, "{changes:?}");
     assert_eq!(changes[0]["new"]["price"].as_f64(), price.parse().ok());
@@ -253,7 +253,7 @@ async fn what_a_before_trigger_makes_of_a_row_is_what_is_told() {
         .await;
     assert_eq!(
         changes_in(&messages, "product:1")[0]["new"],
-        json!({"price": 12})
+        json!({"price": 12.0})
     );
     scene
         .told("update products set price = 12.3 where id = 1", "")
