@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Orders with a partition for each store. That of store 2 has its columns in another order, and one was dropped.
-const PARTITIONED: &str = "
+pub(super) const PARTITIONED: &str = "
     alter table orders rename to plain;
     create table orders (like plain including defaults, primary key (id, store_id)) partition by list (store_id);
     drop table plain cascade;

@@ -6,7 +6,7 @@ use pgbell::{
     install::triggers,
 };
 
-use super::{ORDER, PRODUCT, lines, order};
+use super::{ORDER, PRODUCT, lines, order, partitions::PARTITIONED};
 use crate::{
     catalogue::Scene,
     support::{
@@ -28,6 +28,11 @@ struct Replica {
 impl Replica {
     /// The publisher begins with `rows`, which are copied while the client listens.
     async fn of(rows: &str) -> Self {
+        Self::with(rows, "").await
+    }
+
+    /// `set` runs on the subscriber before it has triggers for replicas.
+    async fn with(rows: &str, set: &str) -> Self {
         let options = || Options {
             fsync: false,
             ..Options::default()
@@ -56,9 +61,12 @@ impl Replica {
 
         let here = shop_server(options()).await;
         let url = here.url(TEMPLATE);
-        let files = TABLES.map(|table| trigger_file(&format!("subscriber/{table}")));
-        triggers::apply(&url, &files).await.expect("triggers");
         let subscriber = Database::at(&url).await;
+        subscriber.run(set).await;
+        let files = TABLES.map(|table| [table.to_owned(), format!("subscriber/{table}")]);
+        let files = files.as_flattened().iter().map(|name| trigger_file(name));
+        let files: Vec<_> = files.collect();
+        triggers::apply(&url, &files).await.expect("triggers");
         subscriber
             .run("create table tide (height serial primary key)")
             .await;
@@ -278,17 +286,22 @@ async fn the_first_copy_tells_every_row_up_to_the_bulk_limit() {
 #[tokio::test]
 async fn more_applied_rows_than_the_bulk_limit_become_a_resync() {
     let shop = include_str!("../support/shop.sql");
-    let mut replica = Replica::of(shop).await;
-    replica
-        .scene
-        .database
-        .run("alter database shop_template set pgbell.bulk_limit = 2")
-        .await;
     // A worker reads the settings of its database when it starts.
-    let restart =
-        "select pg_terminate_backend(pid) from pg_stat_subscription where pid is not null";
-    replica.scene.database.run(restart).await;
+    let limit = "alter database shop_template set pgbell.bulk_limit = 2";
+    let mut replica = Replica::with(shop, limit).await;
+    let listed = |event| {
+        format!("select count(*) from pgbell.change where events = '{{{event}}}' and id <> '*'")
+    };
+    let database = &replica.scene.database;
+    let copied = database.value(&listed("product:created")).await;
+    assert_eq!(
+        copied, "3",
+        "of the first copy; the one that was too many is the last"
+    );
+    let resyncs = "select count(*) from pgbell.change where id = '*' and entity = 'product' and 'store:*' = any (rooms)";
+    assert_eq!(database.value(resyncs).await, "1");
     replica.messages().await;
+
     let resynced = told(
         &replica
             .messages_of("update products set price = price + 1")
@@ -304,19 +317,47 @@ async fn more_applied_rows_than_the_bulk_limit_become_a_resync() {
     ] {
         assert!(resynced[room].contains("resync"), "{room}: {resynced:?}");
     }
-    let written = "select count(*) from pgbell.change where events = '{product:price_changed}'";
     assert_eq!(
-        replica.scene.database.value(written).await,
-        "3",
-        "the one that was too many is the last"
+        replica
+            .scene
+            .database
+            .value(&listed("product:price_changed"))
+            .await,
+        "3"
     );
-    let rooms = ["product:1", "seller:11", "storefront:11", "store:1"];
+    let one = "update products set price = price + 1 where id = 1";
+    replica
+        .told(one, &lines(&PRODUCT, "product:price_changed"))
+        .await;
+}
+
+#[tokio::test]
+async fn a_partitioned_table_of_a_subscriber_tells_what_is_applied_to_its_partitions() {
+    // The keys of the two tables differ.
+    let whole = "alter table orders replica identity full";
+    let mut replica = Replica::with(whole, PARTITIONED).await;
+    replica.messages().await;
+    replica
+        .told(&order(5), &lines(&ORDER, "order:created"))
+        .await;
+    let events = "order:status_changed order:shipped";
     replica
         .told(
-            "update products set price = price + 1 where id = 1",
-            &lines(&rooms, "product:price_changed"),
+            "update orders set status = 'shipped'",
+            &lines(&ORDER, events),
         )
         .await;
+    // Applied as a row that goes and a row that comes.
+    let moved = lines(
+        &["order:5", "user:9", "seller:11"],
+        "order:updated order:created",
+    ) + &lines(&["shop_2", "admin:orders"], "order:created");
+    replica.told("update orders set store_id = 2", &moved).await;
+    replica
+        .told("delete from orders", &lines(&ORDER[..3], "order:updated"))
+        .await;
+    let resynced = told(&replica.messages_of("truncate orders cascade").await);
+    assert!(resynced["order:5"].contains("resync"), "{resynced:?}");
 }
 
 #[tokio::test]
