@@ -4,6 +4,7 @@ mod cascades;
 mod columns;
 mod keys;
 mod partitions;
+mod replica;
 mod rights;
 mod statements;
 mod subscriber;

@@ -1,236 +1,95 @@
 //! A subscriber of logical replication, with pgbell on it. Applied rows fire no statement triggers, so row triggers for
 //! replicas stand beside them.
 
-use pgbell::{
-    demo::postgres::{Options, ThrowawayPostgres},
-    install::triggers,
-};
+use serde_json::Value;
 
-use super::{ORDER, PRODUCT, lines, order, partitions::PARTITIONED};
+use super::{ORDER, PRODUCT, lines, order, partitions::PARTITIONED, replica::Replica};
 use crate::{
     catalogue::Scene,
     support::{
         client::{changes_in, expect, ids_in, told},
-        database::{Database, TEMPLATE, shop_server, trigger_file},
         soon,
     },
 };
 
-const TABLES: [&str; 4] = ["products", "inventory", "sales", "orders"];
+/// Each is told of with all its rooms, events and values, and schedules what it schedules.
+const STATEMENTS: [&str; 28] = [
+    "insert into products (id, store_id, seller_id, name) values (20, 1, 11, 'Rug'), (21, 2, 12, 'Hat')",
+    "update products set price = price + 1, pack_sizes = '{6}', status = 'inactive' where id in (1, 4)",
+    "update products set name = 'Pot', description = 'x', attributes = '{\"a\": 1}' where id = 2",
+    "update products set updated_at = now()",
+    "update products set seller_id = 12, store_id = 2, price = 5 where id = 3",
+    "update products set id = 22 where id = 20",
+    "delete from products where id in (21, 22)",
+    "insert into inventory (product_id, quantity) select id, 5 from products where id = 3 on conflict do nothing",
+    "update inventory set quantity = case product_id when 1 then 10 when 2 then 0 when 3 then 1 else 99 end",
+    "update inventory set quantity = 100, reserved = 100 where variant_id = 7",
+    "update inventory set reserved = 0",
+    "update inventory set low_stock_threshold = 200 where product_id = 4",
+    "begin; delete from inventory where product_id = 4; update inventory set product_id = 4 where product_id = 3; commit",
+    "delete from inventory where variant_id = 7",
+    "insert into sales (id, product_id, discount_percent, starts_at, ends_at, stock_limit)
+     values (3, 1, 10, '2020-01-01', '2120-01-01', 2), (4, 2, 10, '2120-01-01', null, null)",
+    "update sales set discount_percent = 20, sold_count = 2",
+    "update sales set product_id = 4 where id = 4",
+    "update sales set id = 5 where id = 3",
+    "update sales set starts_at = '2020-01-01' where id = 4",
+    "update sales set ends_at = '2021-01-01'",
+    "delete from sales where id = 4",
+    "insert into orders (id, order_number, user_id, seller_id, store_id, total, payment_status)
+     values (5, 'A-5', 9, 11, 1, 99.50, 'pending'), (6, 'A-6', 9, 12, 2, 10, 'paid')",
+    "update orders set status = 'completed', tracking_number = 'T'",
+    "update orders set payment_status = 'paid', note = 'gift'",
+    "update orders set user_id = 10, seller_id = 12, store_id = 2 where id = 5",
+    "update orders set id = 7 where id = 5",
+    "delete from orders where id = 6",
+    "delete from products where id = 1",
+];
 
-/// A shop, and a server that subscribes to it and has a daemon and a client.
-struct Replica {
-    publisher: Database,
-    scene: Scene,
-    _servers: [ThrowawayPostgres; 2],
-}
-
-impl Replica {
-    /// The publisher begins with `rows`, which are copied while the client listens.
-    async fn of(rows: &str) -> Self {
-        Self::with(rows, "").await
+/// What was told, in an order that does not depend on how it came.
+fn changes(messages: &[Value]) -> Vec<String> {
+    let mut changes = Vec::new();
+    for message in messages {
+        let room = message["room"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{message}"));
+        for change in message["changes"].as_array().expect("changes") {
+            let shown = ["entity", "id", "op", "old", "new"].map(|key| change[key].to_string());
+            let mut events: Vec<_> = change["events"]
+                .as_array()
+                .expect("events")
+                .iter()
+                .map(Value::to_string)
+                .collect();
+            events.sort();
+            changes.push(format!("{room} {} {}", shown.join(" "), events.join(" ")));
+        }
     }
-
-    /// `set` runs on the subscriber before it has triggers for replicas.
-    async fn with(rows: &str, set: &str) -> Self {
-        let options = || Options {
-            fsync: false,
-            ..Options::default()
-        };
-        let logical = Options {
-            settings: vec![("wal_level".into(), "logical".into())],
-            ..options()
-        };
-        let origin = ThrowawayPostgres::start(logical)
-            .await
-            .expect("a publisher");
-        origin
-            .create_database("shop", None)
-            .await
-            .expect("a database");
-        let publisher = Database::at(&origin.url("shop")).await;
-        publisher
-            .run(include_str!("../../sql/shop/schema.sql"))
-            .await;
-        // The last of what was written: what comes before it has been applied before it.
-        publisher
-            .run("create table tide (height serial primary key)")
-            .await;
-        publisher.run(rows).await;
-        publisher.run("create publication shop for table products, product_variants, inventory, sales, orders, tide").await;
-
-        let here = shop_server(options()).await;
-        let url = here.url(TEMPLATE);
-        let subscriber = Database::at(&url).await;
-        subscriber.run(set).await;
-        let files = TABLES.map(|table| [table.to_owned(), format!("subscriber/{table}")]);
-        let files = files.as_flattened().iter().map(|name| trigger_file(name));
-        let files: Vec<_> = files.collect();
-        triggers::apply(&url, &files).await.expect("triggers");
-        subscriber
-            .run("create table tide (height serial primary key)")
-            .await;
-        let scene = Scene::on(subscriber).await;
-        let subscribe = format!(
-            "create subscription shop connection '{}' publication shop",
-            origin.url("shop")
-        );
-        scene.database.run(&subscribe).await;
-        let replica = Self {
-            publisher,
-            scene,
-            _servers: [origin, here],
-        };
-        replica
-            .awaits("select bool_and(srsubstate = 'r') from pg_subscription_rel")
-            .await;
-        replica
-    }
-
-    /// Waits until the subscriber says `true`.
-    async fn awaits(&self, sql: &str) {
-        let answered = async { while self.scene.database.value(sql).await != "true" {} };
-        soon(sql, answered).await;
-    }
-
-    /// All that is told of what the publisher has written.
-    async fn messages_of(&mut self, sql: &str) -> Vec<serde_json::Value> {
-        self.publisher.run(sql).await;
-        self.messages().await
-    }
-
-    async fn messages(&mut self) -> Vec<serde_json::Value> {
-        let height = self
-            .publisher
-            .value("select nextval('tide_height_seq')")
-            .await;
-        self.publisher
-            .run(&format!("insert into tide values ({height})"))
-            .await;
-        self.awaits(&format!(
-            "select exists (select from tide where height = {height})"
-        ))
-        .await;
-        self.scene.client.messages(&self.scene.database).await
-    }
-
-    async fn told(&mut self, sql: &str, lines: &str) {
-        let messages = self.messages_of(sql).await;
-        assert_eq!(told(&messages), expect(lines), "{sql}");
-    }
+    changes.sort();
+    changes
 }
 
 #[tokio::test]
 async fn what_is_applied_is_told_as_if_it_had_been_written_here() {
-    let mut replica = Replica::of("").await;
+    let mut replica = Replica::of(include_str!("../support/shop.sql")).await;
     replica.messages().await;
-    let new = "insert into products (id, store_id, seller_id, name) values (1, 1, 11, 'Kettle')";
-    replica
-        .told(new, &lines(&PRODUCT[1..], "product:created"))
-        .await;
-    let both = "product:price_changed product:attributes_changed";
-    let attributes = lines(&["product:1", "storefront:11"], both)
-        + &lines(&["seller:11", "store:1"], "product:price_changed");
-    replica
-        .told(
-            "update products set price = 2, pack_sizes = '{6}' where id = 1",
-            &attributes,
-        )
-        .await;
-    replica
-        .told("update products set updated_at = now()", "")
-        .await;
-
-    let stock = |events| lines(&["product:1", "seller:11", "shop_1"], events);
-    replica
-        .told(
-            "insert into inventory (product_id, quantity) values (1, 12)",
-            &stock("product:stock_changed"),
-        )
-        .await;
-    let low = lines(&["product:1"], "product:stock_changed")
-        + &lines(&["seller:11", "shop_1"], "product:stock_changed stock:low")
-        + &lines(&["admin:stock"], "stock:low");
-    replica
-        .told("update inventory set quantity = 9", &low)
-        .await;
-    let out = stock("product:stock_changed stock:out") + &lines(&["admin:stock"], "stock:out");
-    replica
-        .told("update inventory set reserved = 9", &out)
-        .await;
-    replica
-        .told(
-            "update inventory set reserved = 0",
-            &stock("product:stock_changed stock:restocked"),
-        )
-        .await;
-
-    let sale = lines(
-        &["sale:3", "product:1", "seller:11", "storefront:11"],
-        "EVENTS",
-    );
-    let sale = |events| sale.replace("EVENTS", events);
-    let begun = "insert into sales (id, product_id, discount_percent, starts_at, ends_at)
-                 values (3, 1, 10, now() - interval '1 day', now() + interval '1 day')";
-    replica
-        .told(begun, &sale("sale:created sale:started"))
-        .await;
-    replica
-        .told(
-            "update sales set discount_percent = 20",
-            &sale("sale:updated sale:discount_changed"),
-        )
-        .await;
-    let moments = "select string_agg(what || ' ' || id, ' ') from pgbell.schedule";
-    assert_eq!(replica.scene.database.value(moments).await, "end 3");
-    replica
-        .told("delete from sales", &sale("sale:deleted sale:ended"))
-        .await;
-    assert_eq!(replica.scene.database.value(moments).await, "");
-
-    let metrics = lines(
-        &["analytics:11", "admin:metrics"],
-        "analytics:sale_completed analytics:revenue_updated",
-    );
-    replica
-        .told(&order(5), &lines(&ORDER, "order:created"))
-        .await;
-    let completed = lines(&ORDER, "order:status_changed order:completed") + &metrics;
-    replica
-        .told("update orders set status = 'completed'", &completed)
-        .await;
-    let six = order(6)
-        .replace("total)", "total, payment_status)")
-        .replace("99.50", "99.50, 'paid'");
-    let rooms = ["order:6", "user:9", "seller:11", "shop_1", "admin:orders"];
-    replica
-        .told(&six, &(lines(&rooms, "order:created") + &metrics))
-        .await;
-    replica
-        .told(
-            "delete from orders where id = 5",
-            &lines(&ORDER[..3], "order:updated"),
-        )
-        .await;
-
-    let moved = lines(&["product:1"], "product:deleted product:stock_changed")
-        + &lines(&["product:2"], "product:stock_changed")
-        + &lines(&["shop_1"], "product:stock_changed")
-        + &lines(
-            &["storefront:11", "store:1"],
-            "product:deleted product:created",
-        )
-        + &lines(
-            &["seller:11"],
-            "product:deleted product:created product:stock_changed",
-        );
-    let sql = "begin; insert into products (id, store_id, seller_id) values (2, 1, 11);
-               update inventory set product_id = 2; delete from products where id = 1; commit";
-    replica.told(sql, &moved).await;
-    let resynced = told(&replica.messages_of("truncate inventory, sales").await);
-    for room in ["product:2", "seller:11", "shop_1", "sale:3"] {
-        assert_eq!(resynced[room], ["resync".to_owned()].into(), "{room}");
+    let mut here = Scene::set("").await;
+    let moments = "select coalesce(string_agg(concat_ws(' ', id, what, due_at, events, rooms, new), '; ' order by id, what), '')
+                     from pgbell.schedule";
+    for sql in STATEMENTS {
+        let written = here.client.messages_of(&here.database, sql).await;
+        let applied = replica.messages_of(sql).await;
+        assert_eq!(changes(&applied), changes(&written), "{sql}");
+        let scheduled = replica.scene.database.value(moments).await;
+        assert_eq!(scheduled, here.database.value(moments).await, "{sql}");
     }
+    let resynced = told(&replica.messages_of("truncate inventory, sales").await);
+    assert_eq!(
+        resynced,
+        here.client
+            .told_of(&here.database, "truncate inventory, sales")
+            .await
+    );
 }
 
 #[tokio::test]
@@ -368,6 +227,6 @@ async fn an_applied_row_rings_the_bell_of_the_subscriber() {
         .await;
     let mut rings = replica.scene.database.listen().await;
     replica.publisher.run(&order(5)).await;
-    let rung = async { while rings.recv().await.expect("a ring") != "" {} };
+    let rung = async { while !rings.recv().await.expect("a ring").is_empty() {} };
     soon("a ring", rung).await;
 }
