@@ -274,3 +274,45 @@ async fn what_a_before_trigger_makes_of_a_row_is_what_is_told() {
         .told(sql, &lines(&rooms, "product:availability_changed"))
         .await;
 }
+
+#[tokio::test]
+async fn an_after_trigger_that_writes_the_same_row_again_has_both_writes_told() {
+    let set = "
+        create function tax() returns trigger language plpgsql as $$
+        begin
+            update products set price = new.price * 2 where id = new.id;
+            return null;
+        end $$;
+        create trigger tax after insert or update on products for each row
+            when (pg_trigger_depth() = 0) execute function tax()";
+    let mut scene = Scene::set(set).await;
+    let messages = scene
+        .client
+        .messages_of(
+            &scene.database,
+            "update products set price = 20 where id = 1",
+        )
+        .await;
+    assert_eq!(
+        told(&messages),
+        expect(&lines(&PRODUCT, "product:price_changed"))
+    );
+    assert_eq!(changes_in(&messages, "product:1")[0]["count"], 2);
+    let insert = "insert into products (id, store_id, seller_id, price) values (9, 1, 11, 5)";
+    let told = lines(&["product:9"], "product:price_changed")
+        + &lines(&PRODUCT[1..], "product:created product:price_changed");
+    scene.told(insert, &told).await;
+}
+
+#[tokio::test]
+async fn a_statement_that_returns_rows_is_told_like_one_that_does_not() {
+    let mut scene = Scene::set("").await;
+    let returning = match release(&scene.database).await {
+        18.. => "old.price, new.price",
+        _ => "price",
+    };
+    let sql = format!("update products set price = price + 1 where id = 1 returning {returning}");
+    scene
+        .told(&sql, &lines(&PRODUCT, "product:price_changed"))
+        .await;
+}

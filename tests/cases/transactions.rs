@@ -5,7 +5,10 @@ use serde_json::json;
 use super::{ORDER, PRODUCT, lines, order};
 use crate::{
     catalogue::Scene,
-    support::client::{changes_in, expect, told},
+    support::{
+        client::{changes_in, expect, told},
+        soon,
+    },
 };
 
 #[tokio::test]
@@ -89,4 +92,31 @@ async fn a_writer_that_plays_the_replica_fires_no_trigger_and_tells_nothing() {
             &lines(&PRODUCT, "product:price_changed"),
         )
         .await;
+}
+
+#[tokio::test]
+async fn a_writer_who_waited_for_another_crosses_the_threshold_from_where_that_one_left_it() {
+    let mut scene = Scene::set("").await;
+    let (first, second) = (
+        scene.database.session().await,
+        scene.database.session().await,
+    );
+    let sell =
+        |count| format!("update inventory set quantity = quantity - {count} where product_id = 2");
+    first.run(&format!("begin; {}", sell(45))).await;
+    let (waiting, selling) = (scene.database.session().await, sell(46));
+    let release = async {
+        let waits = "select exists (select from pg_stat_activity
+                                     where datname = current_database() and wait_event_type = 'Lock')";
+        while waiting.value(waits).await != "true" {}
+        first.run("commit").await;
+    };
+    tokio::join!(second.run(&selling), soon("a writer to wait", release));
+    let messages = scene.client.messages(&scene.database).await;
+    let expected = lines(&["product:2"], "product:stock_changed")
+        + &lines(&["seller:11", "shop_1"], "product:stock_changed stock:low")
+        + &lines(&["admin:stock"], "stock:low");
+    assert_eq!(told(&messages), expect(&expected));
+    let low = &changes_in(&messages, "admin:stock")[0];
+    assert_eq!(low["old"]["available"], 55, "what the other had left");
 }
