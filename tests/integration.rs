@@ -1,6 +1,7 @@
 //! pgbell from the outside: real Postgres, real sockets, one database per test.
 
 mod capture;
+mod cases;
 mod catalogue;
 mod command;
 mod database_faults;

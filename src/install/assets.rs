@@ -44,6 +44,7 @@ pub(super) static CORE: &[SqlFile] = &[
     sql!("sql/core/epoch.sql"),
     sql!("sql/core/cursor.sql"),
     sql!("sql/core/bulk_limit.sql"),
+    sql!("sql/core/applied.sql"),
     sql!("sql/core/mute.sql"),
     sql!("sql/core/arm.sql"),
     sql!("sql/core/carry.sql"),
