@@ -16,7 +16,7 @@ use tokio_postgres::{
 
 use crate::{
     change::{Change, Columns, Op},
-    interest::Interested,
+    interest::{Interest, Interested},
     room::Target,
     telemetry::Metrics,
 };
@@ -36,6 +36,29 @@ pub(super) struct LogRow {
     pub(super) old: Option<Box<RawValue>>,
     pub(super) new: Option<Box<RawValue>>,
     pub(super) origin: Option<String>,
+}
+
+/// What the daemon makes of one row.
+#[derive(Debug)]
+pub struct Reading {
+    /// The change, unless nobody would be told of it.
+    pub change: Option<Change>,
+    /// Whether its author made a mistake.
+    pub is_malformed: bool,
+}
+
+/// Reads a row that is given in the form of a payload as the daemon would, for clients in `rooms`, or
+/// for everybody.
+pub fn read_row(json: &str, rooms: Option<&Interest>) -> Reading {
+    let (row, is_malformed) = match serde_json::from_str::<LogRow>(json) {
+        Ok(row) => (row, false),
+        Err(_) => (LogRow::unreadable(), true),
+    };
+    let reading = row.read(|target| rooms.is_none_or(|rooms| rooms.now().in_target(target)));
+    Reading {
+        is_malformed: is_malformed || reading.is_malformed,
+        ..reading
+    }
 }
 
 impl LogRow {
@@ -81,19 +104,28 @@ impl LogRow {
         interest: &Interested<'_>,
         metrics: &Metrics,
     ) -> Option<Change> {
+        let reading = self.read(|target| interest.in_target(target));
+        if reading.is_malformed {
+            metrics.malformed_changes.inc();
+        }
+        reading.change
+    }
+
+    fn read(self, hears: impl Fn(&Target) -> bool) -> Reading {
         let mut malformed = self.entity.is_none() || self.id.is_none();
         let mut targets = self.targets(&mut malformed);
         let old = columns(self.old, &mut malformed);
         let new = columns(self.new, &mut malformed);
-        if malformed || targets.is_empty() {
-            metrics.malformed_changes.inc();
-        }
-        targets.retain(|target| interest.in_target(target));
+        let is_malformed = malformed || targets.is_empty();
+        targets.retain(hears);
         if targets.is_empty() {
-            return None;
+            return Reading {
+                change: None,
+                is_malformed,
+            };
         }
         let events = self.events.unwrap_or_default().into_iter().flatten();
-        Some(Change {
+        let change = Change {
             xid: self.xid,
             at: self.at.unwrap_or_else(Timestamp::now),
             entity: self.entity.as_deref().unwrap_or("unknown").into(),
@@ -104,7 +136,11 @@ impl LogRow {
             old,
             new,
             origin: self.origin.map(Arc::from),
-        })
+        };
+        Reading {
+            change: Some(change),
+            is_malformed,
+        }
     }
 
     /// The transaction of the row whose columns begin at `first`.
@@ -167,7 +203,6 @@ impl<'a> FromSql<'a> for Xid8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::interest::Interest;
 
     fn change(json: &str) -> (Option<Change>, u64) {
         let (metrics, interest) = (Metrics::new(), Interest::default());
