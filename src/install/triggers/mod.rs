@@ -1,7 +1,9 @@
 //! Trigger files: SQL that administrators own and edit.
 
+pub mod script;
+
 use super::{
-    Error, SqlFile, script,
+    Error, SqlFile, script as verbs,
     session::{Session, commit, retrying},
 };
 
@@ -25,7 +27,7 @@ pub async fn apply(url: &str, files: &[SqlFile]) -> Result<(), Error> {
 
 /// The SQL of [`apply`].
 pub fn apply_script(files: &[SqlFile]) -> String {
-    script::transaction(files)
+    verbs::transaction(files)
 }
 
 async fn current_transaction(connection: &mut sqlx::PgConnection) -> Result<String, Error> {
