@@ -30,6 +30,14 @@ impl Failure {
         }
     }
 
+    /// The command line asks for something that cannot be.
+    pub(super) fn misuse(line: impl Into<String>) -> Self {
+        Self {
+            code: USAGE,
+            line: line.into(),
+        }
+    }
+
     /// The command line names something that is not there.
     pub(super) fn usage(what: &str, cause: &dyn Error) -> Self {
         Self {

@@ -17,6 +17,12 @@ struct ChangeObject<'a> {
 
 /// A change for people: room, entity, events, operation, columns, latency.
 pub(super) fn change_line(room: &str, change: &Change, latency_ms: Option<f64>) -> String {
+    let latency = latency_ms.map_or("replayed".into(), |latency| format!("{latency:.1} ms"));
+    format!("{}  {latency}", change_text(room, change))
+}
+
+/// The same without latency.
+pub(in crate::cli) fn change_text(room: &str, change: &Change) -> String {
     let mut parts = vec![
         room.to_owned(),
         format!("{} {}", change.entity, change.id),
@@ -24,7 +30,6 @@ pub(super) fn change_line(room: &str, change: &Change, latency_ms: Option<f64>) 
         format!("{} ×{}", change.op, change.count),
     ];
     parts.extend(columns(change));
-    parts.push(latency_ms.map_or("replayed".into(), |latency| format!("{latency:.1} ms")));
     printable(&parts.join("  "))
 }
 
@@ -50,7 +55,7 @@ pub(super) fn is_routine(message: &Message) -> bool {
 }
 
 /// Whatever else is worth a line.
-pub(super) fn notice(message: &Message) -> Option<String> {
+pub(in crate::cli) fn notice(message: &Message) -> Option<String> {
     let line = match message {
         Message::Subscribed { rooms, .. } => {
             let rooms: Vec<_> = rooms.iter().map(room_status).collect();
@@ -105,7 +110,7 @@ fn bare(value: &Value) -> String {
 }
 
 /// Values come from tables: a terminal must not obey what somebody typed into one.
-fn printable(text: &str) -> String {
+pub(in crate::cli) fn printable(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }
 

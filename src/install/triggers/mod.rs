@@ -1,6 +1,7 @@
 //! Trigger files: SQL that administrators own and edit.
 
 pub mod script;
+pub mod trace;
 
 use super::{
     Error, SqlFile, script as verbs,

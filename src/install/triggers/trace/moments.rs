@@ -138,7 +138,10 @@ mod tests {
     fn fates(moments: &Moments) -> Vec<(&str, &str)> {
         let fate = |moment: &Moment| (moment.fate.as_str(), moment.row.clone());
         let fates: Vec<_> = moments.rows.iter().map(fate).collect();
-        fates.into_iter().map(|(fate, row)| (fate, &*row.leak())).collect()
+        fates
+            .into_iter()
+            .map(|(fate, row)| (fate, &*row.leak()))
+            .collect()
     }
 
     #[test]

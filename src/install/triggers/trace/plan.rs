@@ -119,10 +119,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!((timing.rows, timing.execution_ms), (3, 2.5));
-        assert_eq!(
-            (timing.triggers[0].ms, timing.triggers[1].calls),
-            (1.25, 3)
-        );
+        assert_eq!((timing.triggers[0].ms, timing.triggers[1].calls), (1.25, 3));
         assert_eq!(timing.triggers[1].constraint.as_deref(), Some("fk"));
     }
 

@@ -54,7 +54,12 @@ mod tests {
         ] {
             assert_eq!(way(explained), Ok(Way::Explained), "{explained}");
         }
-        for plain in ["truncate t", "do $$ begin commit; end $$", "call p()", "set local a.b = 1"] {
+        for plain in [
+            "truncate t",
+            "do $$ begin commit; end $$",
+            "call p()",
+            "set local a.b = 1",
+        ] {
             assert_eq!(way(plain), Ok(Way::Plain), "{plain}");
         }
         for refused in [
