@@ -263,7 +263,8 @@ async fn what_is_too_much_to_list_is_traced_as_the_resync_that_it_is() {
     let bulk = "insert into products (id, store_id, seller_id) select 10000 + n, 1, 11 from generate_series(1, 10001) n";
     let report = stage.compare(&[bulk]).await;
     assert_eq!(report["changes_in_all"], 1);
-    let everywhere = self::report(&stage.database, bulk).await;
+    let more = "insert into products (id, store_id, seller_id) select 30000 + n, 1, 11 from generate_series(1, 10001) n";
+    let everywhere = self::report(&stage.database, more).await;
     assert_eq!(everywhere["messages"][0]["to"], "seller:*");
 }
 
@@ -616,12 +617,13 @@ async fn people_read_what_changes_who_is_told_and_what_it_costs() {
     let outcome = trace_with(&database.url, &["-"], sql).await;
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     for line in [
-        "1 change is logged\n",
-        "  product 1  product:price_changed  update  old {\"price\":10.50}",
+        "1 change in the log\n",
+        "  product 1  product:price_changed  update  price 10.50 → 12.00  to product:1 seller:11 storefront:11 store:1\n",
         "4 messages would be sent\n",
         "  product:1  product 1  product:price_changed  update ×1  price 10.5 → 12.0\n",
         "  product:1  {\"type\":\"invalidate\",\"room\":\"product:1\",\"cursor\":",
         " ms of it in triggers of pgbell, ",
+        " µs a row for 1 row\n",
         "    pgbell_products_update  products ",
         "rolled back: nothing was changed, nobody was told\n",
     ] {

@@ -1,5 +1,6 @@
 //! Messages as lines.
 
+use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -29,7 +30,7 @@ pub(in crate::cli) fn change_text(room: &str, change: &Change) -> String {
         change.events.join(" "),
         format!("{} ×{}", change.op, change.count),
     ];
-    parts.extend(columns(change));
+    parts.extend(columns(&shown(&change.old), &shown(&change.new)));
     printable(&parts.join("  "))
 }
 
@@ -87,26 +88,32 @@ fn room_list(rooms: &Rooms) -> String {
     }
 }
 
-fn columns(change: &Change) -> Vec<String> {
-    let gone = change
-        .old
-        .keys()
-        .filter(|column| !change.new.contains_key(*column));
-    let columns = change.new.keys().chain(gone);
-    let describe = |column: &String| match (change.old.get(column), change.new.get(column)) {
-        (Some(old), Some(new)) if old == new => format!("{column} {}", bare(new)),
-        (Some(old), Some(new)) => format!("{column} {} → {}", bare(old), bare(new)),
-        (None, Some(new)) => format!("{column} {}", bare(new)),
-        (Some(old), None) => format!("{column} was {}", bare(old)),
+/// Values by column, as they are shown.
+pub(in crate::cli) type Shown = IndexMap<String, String>;
+
+/// Each column once, with what it was and what it is.
+pub(in crate::cli) fn columns(old: &Shown, new: &Shown) -> Vec<String> {
+    let gone = old.keys().filter(|column| !new.contains_key(*column));
+    let columns = new.keys().chain(gone);
+    let describe = |column: &String| match (old.get(column), new.get(column)) {
+        (Some(old), Some(new)) if old == new => format!("{column} {new}"),
+        (Some(old), Some(new)) => format!("{column} {old} → {new}"),
+        (None, Some(new)) => format!("{column} {new}"),
+        (Some(old), None) => format!("{column} was {old}"),
         (None, None) => column.clone(),
     };
     columns.map(describe).collect()
 }
 
-fn bare(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+fn shown(columns: &IndexMap<String, Value>) -> Shown {
+    let bare = |value: &Value| {
+        let text = value.as_str().map(str::to_owned);
+        text.unwrap_or_else(|| value.to_string())
+    };
+    let columns = columns.iter();
+    columns
+        .map(|(column, value)| (column.clone(), bare(value)))
+        .collect()
 }
 
 /// Values come from tables: a terminal must not obey what somebody typed into one.

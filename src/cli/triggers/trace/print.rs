@@ -1,11 +1,13 @@
 //! A report for people.
 
+use indexmap::IndexMap;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use super::report::{Due, Message, Report, Statement, Timing};
+use super::report::{Due, Message, Report, Statement, Timing, Trigger};
 use crate::cli::sub::{
     message,
-    print::{change_text, notice, printable},
+    print::{Shown, change_text, columns, notice, printable},
 };
 
 /// The whole report.
@@ -16,11 +18,7 @@ pub(super) fn text(report: &Report) -> String {
     section(&mut text, &messages_title(report), messages(report));
     section(&mut text, "frames", frames(report));
     section(&mut text, &moments_title(report), moments(report));
-    section(
-        &mut text,
-        "time",
-        report.statements.iter().flat_map(time).collect(),
-    );
+    section(&mut text, "time", time(&report.statements));
     section(&mut text, "notes", report.notes.clone());
     text.push_str("rolled back: nothing was changed, nobody was told\n");
     text
@@ -63,11 +61,10 @@ struct Logged {
     op: Option<String>,
     events: Option<Vec<Option<String>>>,
     rooms: Option<Vec<Option<String>>>,
-    old: Option<serde_json::Value>,
-    new: Option<serde_json::Value>,
+    old: Option<Box<RawValue>>,
+    new: Option<Box<RawValue>>,
     origin: Option<String>,
     what: Option<String>,
-    due_at: Option<String>,
 }
 
 impl Logged {
@@ -98,50 +95,57 @@ fn list(names: Option<&Vec<Option<String>>>) -> String {
 }
 
 fn changes_title(report: &Report) -> String {
-    match report.changes_in_all {
-        1 => "1 change is logged".into(),
-        number => format!(
-            "{number} changes are logged{}",
-            shown(report.changes.len(), number)
-        ),
-    }
+    let number = report.changes_in_all;
+    let logged = counted(number, "change");
+    format!("{logged} in the log{}", first(report.changes.len(), number))
 }
 
-fn shown(shown: usize, in_all: u64) -> String {
+/// Where not all are shown.
+fn first(shown: usize, in_all: u64) -> String {
     match shown as u64 == in_all {
         true => String::new(),
-        false => format!(", the first {shown} of them are"),
+        false => format!(", of which these are the first {shown}"),
     }
 }
 
 fn changes(report: &Report) -> Vec<String> {
-    let line = |row: &Box<serde_json::value::RawValue>| {
+    let line = |row: &Box<RawValue>| {
         let row = Logged::read(row.get());
-        let value = |name: &str, value: &Option<serde_json::Value>| {
-            value.as_ref().map(|value| format!("{name} {value}"))
-        };
-        let parts = [
-            Some(row.subject()),
-            Some(row.events()),
-            row.op.clone(),
-            value("old", &row.old),
-            value("new", &row.new),
-            row.origin.as_ref().map(|origin| format!("origin {origin}")),
-            Some(row.rooms()),
-        ];
-        parts.into_iter().flatten().collect::<Vec<_>>().join("  ")
+        let mut parts = vec![row.subject(), row.events()];
+        parts.extend(row.op.clone());
+        parts.extend(columns(
+            &shown(row.old.as_deref()),
+            &shown(row.new.as_deref()),
+        ));
+        parts.extend(row.origin.as_ref().map(|origin| format!("origin {origin}")));
+        parts.push(row.rooms());
+        parts.join("  ")
     };
     report.changes.iter().map(line).collect()
+}
+
+/// Numbers as they were written: `10.50` is not `10.5`.
+fn shown(columns: Option<&RawValue>) -> Shown {
+    let columns = columns.map(|columns| serde_json::from_str(columns.get()));
+    let columns: IndexMap<String, Box<RawValue>> = columns.and_then(Result::ok).unwrap_or_default();
+    let bare = |value: &RawValue| {
+        let text = serde_json::from_str::<String>(value.get());
+        text.unwrap_or_else(|_| value.get().to_owned())
+    };
+    let columns = columns.into_iter();
+    columns
+        .map(|(column, value)| (column, bare(&value)))
+        .collect()
 }
 
 fn messages_title(report: &Report) -> String {
     match report.messages_in_all {
         0 => "nothing would be sent, because".into(),
-        1 => "1 message would be sent".into(),
-        number => format!(
-            "{number} messages would be sent{}",
-            shown(report.messages.len(), number as u64)
-        ),
+        number => {
+            let (number, shown) = (number as u64, report.messages.len());
+            let messages = counted(number, "message");
+            format!("{messages} would be sent{}", first(shown, number))
+        }
     }
 }
 
@@ -173,9 +177,9 @@ fn moments_title(report: &Report) -> String {
     } else {
         ""
     };
-    let number = report.moments_in_all;
-    let shown = shown(report.moments.len(), number as u64);
-    format!("the schedule changes in {more}{number} moments{shown}")
+    let number = report.moments_in_all as u64;
+    let first = first(report.moments.len(), number);
+    format!("{more}{} in the schedule{first}", counted(number, "change"))
 }
 
 fn moments(report: &Report) -> Vec<String> {
@@ -186,7 +190,7 @@ fn moments(report: &Report) -> Vec<String> {
             .as_ref()
             .map(|was| format!("was due at {was}"));
         let parts = [
-            row.due_at.clone(),
+            Some(due.due_at.clone()),
             Some(due.fate.to_owned()),
             Some(format!(
                 "{} {}",
@@ -202,44 +206,68 @@ fn moments(report: &Report) -> Vec<String> {
     report.moments.iter().map(line).collect()
 }
 
-fn time(statement: &Statement) -> Vec<String> {
+fn time(statements: &[Statement]) -> Vec<String> {
+    let is_alone = statements.len() == 1;
+    let of = |statement: &Statement| {
+        let mut lines = statement_time(statement);
+        if !is_alone {
+            lines.iter_mut().for_each(|line| line.insert_str(0, "  "));
+            lines.insert(0, beginning(&statement.sql));
+        }
+        lines
+    };
+    statements.iter().flat_map(of).collect()
+}
+
+/// Enough of a statement to know it again.
+fn beginning(sql: &str) -> String {
+    const MOST: usize = 80;
+    let flat = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+    match flat.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{} …", &flat[..end]),
+        None => flat,
+    }
+}
+
+fn statement_time(statement: &Statement) -> Vec<String> {
     let Some(timing) = &statement.timing else {
         return vec![format!("{:.1} ms until the server answered", statement.ms)];
     };
-    let mut lines = vec![summary(timing)];
-    let width = |name: fn(&super::report::Trigger) -> &str| {
+    let width = |name: fn(&Trigger) -> &str| {
         let lengths = timing
             .triggers
             .iter()
             .map(|trigger| name(trigger).chars().count());
         lengths.max().unwrap_or(0)
     };
-    let (names, tables) = (
-        width(|trigger| &trigger.name),
-        width(|trigger| &trigger.table),
-    );
-    lines.extend(timing.triggers.iter().map(|trigger| {
-        let name = trigger.constraint.as_ref().unwrap_or(&trigger.name);
+    let (names, tables) = (width(Trigger::title), width(|trigger| &trigger.table));
+    let of = |trigger: &Trigger| {
         format!(
-            "  {name:names$}  {:tables$}  {:>9.3} ms  called {} times",
-            trigger.table, trigger.ms, trigger.calls
+            "  {:names$}  {:tables$}  {:>9.3} ms in {}",
+            trigger.title(),
+            trigger.table,
+            trigger.ms,
+            counted(trigger.calls, "call")
         )
-    }));
-    lines
+    };
+    let triggers = timing.triggers.iter().map(of);
+    std::iter::once(summary(timing)).chain(triggers).collect()
 }
 
 fn summary(timing: &Timing) -> String {
-    let Timing {
-        execution_ms,
-        rows,
-        pgbell_ms,
-        ..
-    } = timing;
-    let each = timing.pgbell_ms_per_row;
+    let each = timing.pgbell_ms_per_row.map(|each| each * 1000.0);
     let each = each.map_or(String::new(), |each| {
-        format!(", {:.1} µs for each of {rows} rows", each * 1000.0)
+        format!(", {each:.1} µs a row for {}", counted(timing.rows, "row"))
     });
     format!(
-        "{execution_ms:.1} ms in the server, {pgbell_ms:.1} ms of it in triggers of pgbell{each}"
+        "{:.1} ms in the server, {:.1} ms of it in triggers of pgbell{each}",
+        timing.execution_ms, timing.pgbell_ms
     )
+}
+
+fn counted(number: u64, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
+    }
 }

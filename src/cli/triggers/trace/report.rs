@@ -73,6 +73,13 @@ pub(super) struct Trigger {
     pub(super) pgbell: bool,
 }
 
+impl Trigger {
+    /// What people know it by.
+    pub(super) fn title(&self) -> &str {
+        self.constraint.as_ref().unwrap_or(&self.name)
+    }
+}
+
 #[derive(Serialize)]
 pub(super) struct File {
     pub(super) file: String,
@@ -92,6 +99,7 @@ pub(super) struct Message {
 #[derive(Serialize)]
 pub(super) struct Due {
     pub(super) fate: &'static str,
+    pub(super) due_at: String,
     pub(super) row: Box<RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) was_due_at: Option<String>,
@@ -242,6 +250,7 @@ fn statement(ran: Ran) -> Statement {
 fn due(moment: Moment) -> Option<Due> {
     Some(Due {
         fate: moment.fate.as_str(),
+        due_at: moment.due_at,
         row: raw(moment.row)?,
         was_due_at: moment.was_due_at,
     })

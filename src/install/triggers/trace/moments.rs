@@ -23,9 +23,10 @@ pub struct Moment {
     pub fate: Fate,
     /// The row as JSON: as it is now, or as it was before it was removed.
     pub row: String,
+    /// When it is due, or was before it was removed.
+    pub due_at: String,
     /// When it was due before, if it is due at another moment now.
     pub was_due_at: Option<String>,
-    due_at: String,
 }
 
 /// What was done to a row.
@@ -69,7 +70,8 @@ struct Due {
 pub(super) async fn look(connection: &mut PgConnection) -> Result<Look, sqlx::Error> {
     let sql = format!(
         "select json_build_array(entity, id, what)::text collate \"C\",
-                coalesce(to_char(due_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), ''),
+                coalesce(nullif(to_char(due_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), ''),
+                         due_at::text, ''),
                 to_jsonb(schedule)::text
            from pgbell.schedule
           where age(xmin) <= 0 or age(xmax) <= 0
