@@ -5,7 +5,14 @@ use std::{path::Path, process::Stdio};
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, process::Command};
 
-use crate::support::{client::Client, daemon::Daemon, database::Database, soon};
+use crate::support::{
+    client::Client,
+    daemon::Daemon,
+    database::Database,
+    server::{Server, url_at},
+    soon,
+    standby::Standby,
+};
 
 struct Outcome {
     code: i32,
@@ -447,14 +454,20 @@ async fn silence_has_a_reason() {
     let database = Database::with_shop().await;
     database
         .run(
-            "create table notes (id int primary key, text text); insert into notes values (1, 'a')",
+            "create table notes (id int primary key, text text); insert into notes values (1, 'a');
+             create table parts (id int) partition by list (id);
+             create table parts_1 partition of parts for values in (1)",
         )
         .await;
     for (sql, reason) in [
         ("select 1", "it wrote to no table"),
         (
             "update notes set text = 'b'",
-            "notes has no trigger of pgbell",
+            r#"["notes has no trigger of pgbell"]"#,
+        ),
+        (
+            "insert into parts values (1)",
+            r#"["parts has no trigger of pgbell"]"#,
         ),
         (
             "update products set price = 1 where false",
@@ -646,4 +659,19 @@ async fn what_is_shown_is_bounded_and_the_rest_is_counted() {
     assert_eq!((shown("changes"), shown("messages")), (2, 2));
     assert_eq!(report["changes_in_all"], 4);
     assert!(report["messages_in_all"].as_u64() > Some(2));
+}
+
+#[tokio::test]
+async fn a_standby_is_refused() {
+    let mut server = Server::start().await;
+    let addr = server.addr();
+    let standby = Standby::of(&mut server, addr, "hot_standby=on").await;
+    let database = Database::at(&url_at(standby.addr)).await;
+    let outcome = trace(&database, &["select 1"]).await;
+    assert_eq!(outcome.code, 1);
+    assert!(
+        outcome.stderr.contains("connect to the primary"),
+        "{}",
+        outcome.stderr
+    );
 }
