@@ -28,16 +28,7 @@ const MOST_SQL: u64 = 1 << 20;
 /// Most statements of one trace.
 const MOST_STATEMENTS: usize = 100;
 
-/// What a statement would tell.
-///
-/// Runs it for real, in a transaction that is always rolled back, and shows the log rows that the
-/// triggers wrote, the messages that clients would be sent, the moments that time will bring, and the
-/// time that the triggers took. Until it ends it holds the locks that the statement takes: of the rows
-/// it changes, and for TRUNCATE of the whole table.
-///
-/// A rollback does not take back everything: sequences stay advanced, rows that were written leave
-/// dead versions behind, and what a function does outside of the transaction (dblink, files, another
-/// server) is done.
+/// `pgbell triggers trace`
 #[derive(Args, Debug)]
 pub(in crate::cli) struct Trace {
     /// One statement: insert, update, delete, merge, select, with, values, truncate, call, do or set;

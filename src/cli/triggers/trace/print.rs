@@ -109,7 +109,7 @@ fn first(shown: usize, in_all: u64) -> String {
 }
 
 fn changes(report: &Report) -> Vec<String> {
-    let line = |row: &Box<RawValue>| {
+    let line = |row: &RawValue| {
         let row = Logged::read(row.get());
         let mut parts = vec![row.subject(), row.events()];
         parts.extend(row.op.clone());
@@ -121,7 +121,7 @@ fn changes(report: &Report) -> Vec<String> {
         parts.push(row.rooms());
         parts.join("  ")
     };
-    report.changes.iter().map(line).collect()
+    report.changes.iter().map(|row| line(row)).collect()
 }
 
 /// Numbers as they were written: `10.50` is not `10.5`.

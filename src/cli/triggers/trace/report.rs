@@ -230,7 +230,8 @@ fn statement(ran: Ran) -> Statement {
             })
             .collect();
         let ours = triggers.iter().filter(|trigger| trigger.pgbell);
-        let pgbell_ms: f64 = ours.map(|trigger| trigger.ms).sum();
+        // An empty sum would be -0.0.
+        let pgbell_ms = ours.fold(0.0, |sum, trigger| sum + trigger.ms);
         Timing {
             planning_ms: timing.planning_ms,
             execution_ms: timing.execution_ms,
