@@ -397,7 +397,7 @@ async fn an_edited_function_is_tried_and_forgotten_without_a_lock_on_its_table()
     assert_eq!(report["changes"][0]["events"], json!(["product:repriced"]));
     assert_eq!(
         report["files"],
-        json!([{"file": file, "changed_functions": ["products_updated"], "locked_for": []}])
+        json!([{"file": file, "functions": ["pgbell.products_updated()"], "triggers": [], "statements": []}])
     );
     let report = self::report(&database, update).await;
     assert_eq!(
@@ -424,8 +424,8 @@ async fn a_trigger_that_is_not_there_yet_is_made_for_the_trace_alone() {
         .await
         .json();
     assert_eq!(
-        report["files"][0]["locked_for"],
-        json!(["pgbell_products_update on products"])
+        report["files"][0]["triggers"],
+        json!(["pgbell_products_update on public.products"])
     );
     assert_eq!(report["messages_in_all"], 4, "{report}");
 

@@ -30,8 +30,13 @@ impl Failure {
         }
     }
 
-    /// The command line asks for something that cannot be.
-    pub(super) fn misuse(line: impl Into<String>) -> Self {
+    /// What was looked for was found, and has been printed.
+    pub(super) fn found() -> Self {
+        Self::plain("")
+    }
+
+    /// The command line is not enough.
+    pub(super) fn wrong(line: impl Into<String>) -> Self {
         Self {
             code: USAGE,
             line: line.into(),

@@ -1,39 +1,21 @@
-//! Trigger files: SQL that administrators own and edit.
+//! Trigger files: SQL that administrators own and edit, and the tools to put them into a database.
 
+mod apply;
+mod diff;
+mod examine;
+mod finding;
+mod installed;
+mod locate;
+mod probe;
+mod remove;
+mod savepoint;
 pub mod script;
+pub(in crate::install) mod shadow;
+pub(in crate::install) mod table;
 pub mod trace;
+mod uses;
 
-use super::{
-    Error, SqlFile, script as verbs,
-    session::{Session, commit, retrying},
-};
-
-/// Applies all files or none.
-pub async fn apply(url: &str, files: &[SqlFile]) -> Result<(), Error> {
-    retrying(async || {
-        let mut session = Session::open(url).await?;
-        let mut transaction = session.begin().await?;
-        let begun = current_transaction(&mut transaction).await?;
-        for file in files {
-            file.execute(&mut transaction).await?;
-            if current_transaction(&mut transaction).await? != begun {
-                let file = file.name().to_owned();
-                return Err(Error::EndedTransaction { file });
-            }
-        }
-        commit(transaction).await
-    })
-    .await
-}
-
-/// The SQL of [`apply`].
-pub fn apply_script(files: &[SqlFile]) -> String {
-    verbs::transaction(files)
-}
-
-async fn current_transaction(connection: &mut sqlx::PgConnection) -> Result<String, Error> {
-    sqlx::query_scalar("select pg_current_xact_id()::text")
-        .fetch_one(connection)
-        .await
-        .map_err(|source| Error::statement("look at the transaction", &source))
-}
+pub use apply::{apply, apply_script, difference_script};
+pub use diff::diff;
+pub use finding::{Action, Finding, State, Subject};
+pub use remove::{Removal, Target, remove, remove_script};

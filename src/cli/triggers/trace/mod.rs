@@ -10,14 +10,11 @@ use std::{
 use clap::Args;
 use jiff::SignedDuration;
 
-use super::Failure;
+use super::{Failure, files};
 use crate::{
     cli::{database::Database, output},
     config::Config,
-    install::{
-        SqlFile,
-        triggers::trace::{Request, judge, trace},
-    },
+    install::triggers::trace::{Request, judge, trace},
     room::Room,
 };
 use report::Report;
@@ -59,7 +56,7 @@ pub(in crate::cli) struct Trace {
 impl Trace {
     pub(in crate::cli) async fn run(self) -> Result<(), Failure> {
         let statements = self.statements()?;
-        let files = self.files()?;
+        let files = files::read(&self.file)?;
         let (rooms, limit, json) = (self.room, self.limit, self.json);
         let Config {
             database,
@@ -94,26 +91,18 @@ impl Trace {
         statements.extend(self.also.iter().cloned());
         if statements.len() > MOST_STATEMENTS {
             let line = format!("more than {MOST_STATEMENTS} statements");
-            return Err(Failure::misuse(line));
+            return Err(Failure::wrong(line));
         }
         if statements.iter().filter(|sql| *sql == "-").count() > 1 {
-            return Err(Failure::misuse("stdin can be read only once"));
+            return Err(Failure::wrong("stdin can be read only once"));
         }
         for sql in statements.iter_mut().filter(|sql| *sql == "-") {
             *sql = from_stdin()?;
         }
         for sql in &statements {
-            judge(sql).map_err(Failure::misuse)?;
+            judge(sql).map_err(Failure::wrong)?;
         }
         Ok(statements)
-    }
-
-    fn files(&self) -> Result<Vec<SqlFile>, Failure> {
-        let read = |path: &PathBuf| {
-            SqlFile::read(path)
-                .map_err(|error| Failure::usage(&format!("cannot read {}", path.display()), &error))
-        };
-        self.file.iter().map(read).collect()
     }
 }
 
@@ -125,7 +114,7 @@ fn from_stdin() -> Result<String, Failure> {
         .read_to_string(&mut sql);
     read.map_err(|error| Failure::usage("cannot read stdin", &error))?;
     if sql.len() as u64 > MOST_SQL {
-        return Err(Failure::misuse(
+        return Err(Failure::wrong(
             "the statement on stdin is longer than 1 MiB",
         ));
     }

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::report::{Due, Message, Report, Statement, Timing, Trigger};
+use super::report::{Due, File, Message, Report, Statement, Timing, Trigger};
 use crate::cli::sub::{
     message,
     print::{Shown, change_text, columns, notice, printable},
@@ -40,16 +40,27 @@ fn section(text: &mut String, title: &str, lines: Vec<String>) {
 }
 
 fn files(report: &Report) -> Vec<String> {
-    let line = |file: &super::report::File| {
-        let changed = match file.changed_functions.as_slice() {
-            [] => "no function differs from the database".into(),
-            names => format!("changes {}", names.join(", ")),
-        };
-        let locked = file.locked_for.iter();
-        let locked = locked.map(|trigger| format!("; makes {trigger}, which locked the table"));
-        format!("{}  {changed}{}", file.file, locked.collect::<String>())
+    report.files.iter().flat_map(file).collect()
+}
+
+/// What was done for a file, line by line.
+fn file(file: &File) -> Vec<String> {
+    let done = [
+        (&file.functions, "function", ""),
+        (&file.triggers, "trigger", ", which locked the table"),
+        (&file.statements, "ran", ""),
+    ];
+    let of = |(names, what, effect): (&Vec<String>, &'static str, &'static str)| {
+        let line = move |name: &String| format!("  {what} {name}{effect}");
+        names.iter().map(line).collect::<Vec<_>>()
     };
-    report.files.iter().map(line).collect()
+    let mut lines: Vec<_> = done.into_iter().flat_map(of).collect();
+    let title = match lines.is_empty() {
+        true => format!("{}  nothing differs from the database", file.file),
+        false => file.file.clone(),
+    };
+    lines.insert(0, title);
+    lines
 }
 
 /// A row of the log, as far as it is as it should be.

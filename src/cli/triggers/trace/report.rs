@@ -11,7 +11,7 @@ use crate::{
     coalesce,
     cursor::Cursor,
     hub::preview,
-    install::triggers::trace::{Moment, Moments, Ran, Traced},
+    install::triggers::trace::{Moment, Moments, Ran, Traced, Tried},
     interest::Interest,
     room::Room,
 };
@@ -80,12 +80,14 @@ impl Trigger {
     }
 }
 
+/// What was done for a trigger file before the statements were run.
 #[derive(Serialize)]
 pub(super) struct File {
     pub(super) file: String,
-    pub(super) changed_functions: Vec<String>,
+    pub(super) functions: Vec<String>,
     /// Triggers that had to be made, which locks their tables.
-    pub(super) locked_for: Vec<String>,
+    pub(super) triggers: Vec<String>,
+    pub(super) statements: Vec<String>,
 }
 
 /// One message to everybody in a room, or in the rooms of a pattern.
@@ -159,15 +161,7 @@ impl Report {
         let moments: Vec<_> = rows.into_iter().filter_map(due).collect();
         Ok(Self {
             statements: traced.statements.into_iter().map(statement).collect(),
-            files: traced
-                .files
-                .into_iter()
-                .map(|tried| File {
-                    file: tried.file,
-                    changed_functions: tried.changed,
-                    locked_for: tried.locked_for,
-                })
-                .collect(),
+            files: traced.files.into_iter().map(file).collect(),
             changes: traced.rows.into_iter().filter_map(raw).collect(),
             changes_in_all: traced.rows_in_all,
             malformed,
@@ -245,6 +239,15 @@ fn statement(ran: Ran) -> Statement {
         sql: ran.sql,
         ms: ran.ms,
         timing,
+    }
+}
+
+fn file(tried: Tried) -> File {
+    File {
+        file: tried.file,
+        functions: tried.functions,
+        triggers: tried.triggers,
+        statements: tried.statements,
     }
 }
 

@@ -158,10 +158,10 @@ async fn run(connection: &mut PgConnection, request: &Request) -> Result<Traced,
     let position: (String,) = ask(connection, "select pgbell.cursor()").await?;
     let begun: (Option<String>,) = ask(connection, "select pg_current_xact_id()::text").await?;
 
-    let mut tried = Vec::new();
-    for file in &request.files {
-        tried.push(files::try_file(connection, file).await?);
-    }
+    let tried = match request.files.as_slice() {
+        [] => Vec::new(),
+        files => files::try_files(connection, files).await?,
+    };
     simple(connection, at, "savepoint statements").await?;
     let mut statements = Vec::new();
     for (number, sql) in request.statements.iter().enumerate() {
@@ -176,8 +176,10 @@ async fn run(connection: &mut PgConnection, request: &Request) -> Result<Traced,
     simple(connection, "at its end", "reset role").await?;
     let ended = "select pg_current_xact_id_if_assigned()::text";
     if ask::<(Option<String>,)>(connection, ended).await? != begun {
-        let file = "a statement".to_owned();
-        return Err(Error::EndedTransaction { file });
+        return Err(Error::Refused {
+            at: "the statement".into(),
+            reason: "it ended the transaction of the trace; look whether it was committed".into(),
+        });
     }
     let looked = look_after(connection, request.most_rows).await;
     let (watch, rows, rows_in_all, now) = looked.map_err(|source| refused("look", &source))?;
