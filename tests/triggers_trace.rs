@@ -14,6 +14,9 @@ use crate::support::{
     standby::Standby,
 };
 
+/// Log rows that a daemon reads at once, here and in [`Stage`].
+const READ_LIMIT: u32 = 2_000;
+
 struct Outcome {
     code: i32,
     stdout: String,
@@ -34,6 +37,7 @@ async fn trace_at(url: &str, arguments: &[&str]) -> Outcome {
 
 async fn trace_with(url: &str, arguments: &[&str], stdin: &str) -> Outcome {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pgbell"));
+    command.env("PGBELL_DATABASE__READ_LIMIT", READ_LIMIT.to_string());
     command
         .args(["triggers", "trace", "--database-url", url])
         .args(arguments)
@@ -99,7 +103,8 @@ impl Stage {
     async fn set(sql: &str) -> Self {
         let database = Database::with_shop().await;
         database.run(sql).await;
-        let daemon = Daemon::start(&database).await;
+        let daemon =
+            Daemon::with(&database, |config| config.database.read_limit = READ_LIMIT).await;
         let kinds = [
             "product",
             "variant",
@@ -273,6 +278,10 @@ async fn what_is_too_much_to_list_is_traced_as_the_resync_that_it_is() {
     let more = "insert into products (id, store_id, seller_id) select 30000 + n, 1, 11 from generate_series(1, 10001) n";
     let everywhere = self::report(&stage.database, more).await;
     assert_eq!(everywhere["messages"][0]["to"], "seller:*");
+    let more_than_a_read = "update products set price = 7, name = 'x' where id < 11500";
+    let report = stage.compare(&[more_than_a_read]).await;
+    assert!(report["changes_in_all"].as_u64() > Some(READ_LIMIT.into()));
+    assert_eq!(report["messages"][0]["to"], "*", "{report}");
 }
 
 #[tokio::test]
@@ -518,6 +527,17 @@ async fn silence_has_a_reason() {
     assert!(
         because.contains("no trigger of pgbell on products fires for update"),
         "{because}"
+    );
+}
+
+#[tokio::test]
+async fn what_an_author_got_wrong_is_counted() {
+    let database = Database::with_shop().await;
+    let insert = "insert into pgbell.change (entity, id, op, events, rooms) values ('x', '1', 'update', '{x:y}', ";
+    let report = report(&database, &format!("{insert} '{{a b}}')")).await;
+    assert_eq!(
+        (&report["malformed"], &report["nothing_because"]),
+        (&json!(1), &json!(["no log row names a room"]))
     );
 }
 

@@ -8,6 +8,7 @@ mod moments;
 mod plan;
 mod silence;
 mod statement;
+mod watch;
 
 use std::time::{Duration, Instant};
 
@@ -243,7 +244,7 @@ fn text(row: &PgRow) -> Option<String> {
 type Looked = (silence::Watch, Vec<String>, u64, moments::Look);
 
 async fn look_after(connection: &mut PgConnection, most_rows: u32) -> Result<Looked, sqlx::Error> {
-    let watch = silence::watch(connection).await?;
+    let watch = watch::watch(connection).await?;
     let rows = sqlx::query_scalar(ROWS).persistent(false);
     let rows: Vec<String> = rows
         .bind(i64::from(most_rows))

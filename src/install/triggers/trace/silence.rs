@@ -1,71 +1,36 @@
 //! Why a statement would tell nobody.
 
-use sqlx::PgConnection;
-
-/// The tables that this transaction has written to. Whoever writes to a partition through its parent
-/// fires the triggers of the parent.
-const TABLES: &str = "
-    with locked as (
-        select relation, bool_or(mode = 'AccessExclusiveLock') as is_emptied
-          from pg_locks
-         where locktype = 'relation' and pid = pg_backend_pid() and granted
-           and mode in ('RowExclusiveLock', 'AccessExclusiveLock')
-         group by relation
-    )
-    select written.relation::int8, written.relation::regclass::text, bool_or(is_emptied),
-           coalesce(sum(n_tup_ins), 0)::int8, coalesce(sum(n_tup_upd), 0)::int8, coalesce(sum(n_tup_del), 0)::int8
-      from locked
-     cross join lateral (
-        select coalesce((select root.relation from locked as root
-                          where root.relation = pg_partition_root(locked.relation)), locked.relation)
-     ) as written (relation)
-      join pg_class on pg_class.oid = locked.relation and relkind in ('r', 'p') and relpersistence <> 't'
-      join pg_namespace on pg_namespace.oid = relnamespace
-           and nspname not in ('pgbell', 'pg_catalog', 'information_schema')
-      left join pg_stat_xact_all_tables on relid = locked.relation
-     group by written.relation
-     order by 2";
-
-const TRIGGERS: &str = "
-    select tgrelid::int8, tgname::text, tgtype::int4, tgenabled::text
-      from pg_trigger
-      join pg_proc on pg_proc.oid = tgfoid
-     where not tgisinternal
-       and (pronamespace = 'pgbell'::regnamespace or prosrc like '%pgbell.change%')
-     order by 1, 2";
-
-const SETTINGS: &str = "
-    select coalesce(current_setting('pgbell.enabled', true) = 'off', false),
-           current_setting('session_replication_role') = 'replica',
-           current_setting('track_counts') = 'on'";
-
 /// What decides whether triggers log anything.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Watch {
-    is_disabled: bool,
-    is_replica: bool,
+    /// Whether the triggers are silenced.
+    pub(super) is_disabled: bool,
+    pub(super) is_replica: bool,
     /// Whether the server counts rows.
-    counts: bool,
-    tables: Vec<Table>,
+    pub(super) counts: bool,
+    /// Those that were written to.
+    pub(super) tables: Vec<Table>,
 }
 
+/// A table, with what was done to it.
 #[derive(Clone, Debug, Default)]
-struct Table {
-    name: String,
-    is_emptied: bool,
-    inserted: i64,
-    updated: i64,
-    deleted: i64,
-    triggers: Vec<Trigger>,
+pub(super) struct Table {
+    pub(super) name: String,
+    pub(super) is_emptied: bool,
+    pub(super) inserted: i64,
+    pub(super) updated: i64,
+    pub(super) deleted: i64,
+    pub(super) triggers: Vec<Trigger>,
 }
 
+/// A trigger that writes to the log.
 #[derive(Clone, Debug, Default)]
-struct Trigger {
-    name: String,
+pub(super) struct Trigger {
+    pub(super) name: String,
     /// As in `pg_trigger.tgtype`.
-    kind: i32,
+    pub(super) kind: i32,
     /// As in `pg_trigger.tgenabled`.
-    enabled: String,
+    pub(super) enabled: String,
 }
 
 /// Something that keeps changes from being told.
@@ -74,42 +39,6 @@ pub(super) struct Reason {
     pub(super) text: String,
     /// Whether it is worth a word even where something was told.
     pub(super) is_fault: bool,
-}
-
-/// Looks at what this transaction has done so far.
-pub(super) async fn watch(connection: &mut PgConnection) -> Result<Watch, sqlx::Error> {
-    let (is_disabled, is_replica, counts) = super::query_as(SETTINGS)
-        .fetch_one(&mut *connection)
-        .await?;
-    let tables: Vec<(i64, String, bool, i64, i64, i64)> =
-        super::query_as(TABLES).fetch_all(&mut *connection).await?;
-    let triggers: Vec<(i64, String, i32, String)> =
-        super::query_as(TRIGGERS).fetch_all(connection).await?;
-    let of = |table: i64| {
-        let own = triggers.iter().filter(move |trigger| trigger.0 == table);
-        own.map(|(_, name, kind, enabled)| Trigger {
-            name: name.clone(),
-            kind: *kind,
-            enabled: enabled.clone(),
-        })
-    };
-    let tables =
-        tables.into_iter().map(
-            |(oid, name, is_emptied, inserted, updated, deleted)| Table {
-                name,
-                is_emptied,
-                inserted,
-                updated,
-                deleted,
-                triggers: of(oid).collect(),
-            },
-        );
-    Ok(Watch {
-        is_disabled,
-        is_replica,
-        counts,
-        tables: tables.collect(),
-    })
 }
 
 impl Watch {
