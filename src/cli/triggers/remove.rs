@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -26,7 +26,11 @@ pub(in crate::cli) struct Remove {
 
 impl Remove {
     pub(in crate::cli) async fn run(self) -> Result<(), Failure> {
-        let targets: Vec<_> = self.targets.iter().map(target).collect::<Result<_, _>>()?;
+        let targets: Vec<_> = self
+            .targets
+            .iter()
+            .map(|given| target(given))
+            .collect::<Result<_, _>>()?;
         let config = self.database.require()?;
         let url = config.database.url.reveal();
         if self.print {
@@ -49,7 +53,7 @@ impl Remove {
 }
 
 /// What looks like a file is one: no table is called `….sql` or has a slash in its name.
-fn target(given: &PathBuf) -> Result<Target, Failure> {
+fn target(given: &Path) -> Result<Target, Failure> {
     let text = given.display().to_string();
     let is_file = given.exists() || text.ends_with(".sql") || text.contains('/');
     Ok(match is_file {

@@ -1,11 +1,14 @@
 //! Trigger files: SQL that administrators own and edit, and the tools to put them into a database.
 
 mod apply;
+mod compare;
 mod diff;
 mod examine;
 mod finding;
+mod functions;
 mod installed;
 mod locate;
+mod parts;
 mod probe;
 mod remove;
 mod savepoint;

@@ -7,9 +7,9 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::{
     apply::{NOTE_APPLIED, note_applied},
-    examine::{Part, parts},
     installed::{self, FUNCTION_NAME},
-    script::{Kind, Script, quoted},
+    parts::{Part, parts},
+    script::{Kind, Script, Trigger, quoted},
     shadow::run,
     table::Table,
     uses::{Source, mentions, reachable, unused},
@@ -190,7 +190,7 @@ impl Going {
         &mut self,
         connection: &mut PgConnection,
         part: &Part<'_>,
-        trigger: &super::script::Trigger,
+        trigger: &Trigger,
     ) -> Result<(), Error> {
         let failed = |source| Error::statement(part.file.name(), &source);
         // A table that is gone took its triggers along.
