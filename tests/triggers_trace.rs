@@ -641,6 +641,10 @@ async fn who_cannot_look_is_told_what_to_do() {
         .run(&format!("grant select, update on products to {role}"))
         .await;
     assert_eq!(trace_at(&url, &update).await.json()["messages_in_all"], 4);
+    let as_role = format!("set local role {role}");
+    let arguments = [&as_role, "--also", update[0], "--json"];
+    let report = trace(&database, &arguments).await.json();
+    assert_eq!(report["messages_in_all"], 4);
 }
 
 #[tokio::test]
