@@ -699,3 +699,35 @@ async fn a_standby_is_refused() {
         outcome.stderr
     );
 }
+
+#[tokio::test]
+async fn what_others_do_to_the_schedule_is_not_taken_for_the_deed_of_the_statement() {
+    let database = Database::with_shop().await;
+    let moment = |id| {
+        format!(
+            "insert into pgbell.schedule (entity, id, what, due_at) values ('x', '{id}', 'start', '2099-01-01')"
+        )
+    };
+    database.run(&moment(1)).await;
+    let (daemon, writer) = (database.session().await, database.session().await);
+    daemon.run("select pg_advisory_lock(7)").await;
+    let wait = "select pg_advisory_xact_lock(7)";
+    let also = moment(2);
+    let arguments = [wait, "--also", &also, "--json"];
+    let others = async {
+        let waits =
+            "select exists (select from pg_locks where locktype = 'advisory' and not granted
+            and database = (select oid from pg_database where datname = current_database()))";
+        let waiting = async { while database.value(waits).await != "true" {} };
+        soon("the trace to wait", waiting).await;
+        // One has fired a moment and not committed, one has committed another.
+        daemon.run("begin; delete from pgbell.schedule").await;
+        writer.run(&moment(3)).await;
+        daemon.run("select pg_advisory_unlock(7)").await;
+    };
+    let (outcome, ()) = tokio::join!(trace(&database, &arguments), others);
+    daemon.run("rollback").await;
+    let report = outcome.json();
+    assert_eq!(report["moments_in_all"], 1, "{report}");
+    assert_eq!(report["moments"][0]["row"]["id"], "2");
+}
