@@ -176,18 +176,68 @@ async fn an_edit_by_hand_shows_in_diff_and_apply_takes_it_back() {
 #[tokio::test]
 async fn looking_and_replacing_a_function_wait_for_no_writer() {
     let database = Database::with_shop().await;
-    let file = edited("products", "'name', name, 'price', price", "'name', name");
+    // This file grants a right on products, too.
+    let file = edited(
+        "inventory",
+        "security definer\n",
+        "security definer cost 99\n",
+    );
     let writer = database.session().await;
     writer
-        .run("begin; lock table products in row exclusive mode; update products set price = 9")
+        .run("begin; update products set price = 9; update inventory set quantity = 9")
         .await;
-    assert_eq!(diff(&database, &file).await.len(), 1);
+    assert_eq!(diff(&database, &file).await.len(), 4);
     let done = apply(&database, &file).await;
-    assert_eq!(
-        actions(&done),
-        [(Action::Replaced, "pgbell.products_inserted()")]
-    );
+    let replaced = |one: &&(Action, &str)| one.0 == Action::Replaced;
+    assert_eq!(actions(&done).iter().filter(replaced).count(), 4);
+    let waits = "select count(*) from pg_locks
+                  where relation in ('products'::regclass, 'inventory'::regclass)
+                    and mode <> 'RowExclusiveLock' and mode <> 'AccessShareLock'";
+    assert_eq!(database.value(waits).await, "0");
     writer.run("commit").await;
+}
+
+#[tokio::test]
+async fn row_triggers_reach_partitions_by_themselves_and_inheriting_tables_by_apply() {
+    let database = Database::empty().await;
+    install::install(&database.url).await.expect("installed");
+    let file = file(
+        "note.sql",
+        "create or replace function pgbell.note_written() returns trigger language plpgsql
+         security definer set search_path = pg_catalog, pg_temp as $$
+         begin
+             insert into pgbell.change (entity, id, op) values ('note', new.id, 'insert');
+             return null;
+         end $$;
+         create or replace trigger pgbell_note_row after insert on public.note
+         for each row execute function pgbell.note_written();
+         alter table public.note enable always trigger pgbell_note_row;",
+    );
+    let kinds = [
+        "create table note (id int) partition by list (id);
+         create table note_a partition of note for values in (1)",
+        "create table note (id int); create table note_a () inherits (note)",
+    ];
+    for tables in kinds {
+        database.run(tables).await;
+        apply(&database, &file).await;
+        assert!(diff(&database, &file).await.is_empty());
+        database.run("insert into note_a values (1)").await;
+        assert_eq!(
+            database
+                .value("select string_agg(id, ' ') from pgbell.change")
+                .await,
+            "1"
+        );
+        let removed = remove(&database, &[Target::File(file.clone())]).await;
+        assert!(
+            removed.contains(&"function pgbell.note_written()".to_owned()),
+            "{removed:?}"
+        );
+        database
+            .run("insert into note_a values (1); truncate pgbell.change; drop table note cascade")
+            .await;
+    }
 }
 
 #[tokio::test]
@@ -506,4 +556,67 @@ async fn uninstall_takes_event_triggers_and_those_of_partitions_along() {
     let left = "select (select count(*) from pg_event_trigger) + (select count(*) from pg_trigger
                  where tgname like 'pgbell%') + (select count(*) from pg_namespace where nspname = 'pgbell')";
     assert_eq!(database.value(left).await, "0");
+}
+
+/// Exit code, stdout and stderr of the command in a directory.
+fn command(directory: &Path, database: &str, arguments: &[&str]) -> (i32, String, String) {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pgbell"));
+    command.args(arguments).current_dir(directory).env_clear();
+    if !database.is_empty() {
+        command.env("DATABASE_URL", database);
+    }
+    let output = command.output().expect("the command runs");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    let code = output.status.code().expect("an exit code");
+    (code, text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scripts_can_branch_on_what_the_commands_find() {
+    let database = Database::new().await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let at = directory.path();
+    let (code, _, complaint) = command(at, &database.url, &["triggers", "diff"]);
+    assert_eq!((code, complaint.lines().count()), (2, 1), "{complaint}");
+
+    let folder = at.join("sql/triggers");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let file = edited("products", "'name', name, 'price', price", "'name', name");
+    std::fs::write(folder.join("products.sql"), file.text()).expect("a file");
+    let (code, json, _) = command(at, &database.url, &["triggers", "diff", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((code, &report["differs"]), (1, &true.into()));
+
+    let apply = ["triggers", "apply", "sql/triggers/products.sql"];
+    let (code, done, _) = command(at, &database.url, &apply);
+    assert!(
+        code == 0 && done.contains("replaced function pgbell.products_inserted()\n"),
+        "{done}"
+    );
+    assert!(
+        done.contains("unchanged trigger pgbell_products_insert on public.products\n"),
+        "{done}"
+    );
+    let (code, same, _) = command(at, &database.url, &["triggers", "diff"]);
+    assert!(
+        code == 0 && same.lines().all(|line| line.starts_with("same ")),
+        "{same}"
+    );
+
+    let print = ["triggers", "apply", "--print", "sql/triggers/products.sql"];
+    let (code, whole, _) = command(at, "", &print);
+    assert!(
+        code == 0 && whole.contains("create or replace trigger"),
+        "{whole}"
+    );
+    let (code, json, _) = command(
+        at,
+        &database.url,
+        &["triggers", "remove", "products", "--json"],
+    );
+    let report: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(
+        (code, report["removed"].as_array().map(Vec::len)),
+        (0, Some(8))
+    );
 }

@@ -8,6 +8,7 @@ mod finding;
 mod functions;
 mod installed;
 mod locate;
+mod needs;
 mod parts;
 mod probe;
 mod remove;
