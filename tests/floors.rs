@@ -89,8 +89,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "app", "backoff", "capture", "config", "cursor", "demo", "gateway", "install",
-            "protocol", "room",
+            "app", "backoff", "capture", "change", "coalesce", "config", "cursor", "demo",
+            "gateway", "hub", "install", "interest", "protocol", "room",
         ],
     ),
 ];

@@ -27,4 +27,5 @@ mod support;
 mod time;
 mod transports;
 mod triggers_apply;
+mod triggers_trace;
 mod writers;

@@ -35,6 +35,7 @@ use tracing::{info, warn};
 
 pub use config::{DatabaseConfig, LogConfig, Secret, Transport};
 pub use error::Error;
+pub use row::{Reading, read_row};
 pub use server::check_url;
 
 use position::Position;

@@ -17,7 +17,7 @@ use tokio_postgres::{
 
 use crate::{
     change::{Change, Columns, Op},
-    interest::Interested,
+    interest::{Interest, Interested},
     room::Target,
     telemetry::Metrics,
 };
@@ -63,6 +63,29 @@ pub(super) struct LogRow {
     pub(super) origin: Option<String>,
 }
 
+/// What the daemon makes of one row.
+#[derive(Debug)]
+pub struct Reading {
+    /// The change, unless nobody would be told of it.
+    pub change: Option<Change>,
+    /// Whether its author made a mistake.
+    pub is_malformed: bool,
+}
+
+/// Reads a row that is given in the form of a payload as the daemon would, for clients in `rooms`, or
+/// for everybody.
+pub fn read_row(json: &str, rooms: Option<&Interest>) -> Reading {
+    let (row, is_malformed) = match serde_json::from_str::<LogRow>(json) {
+        Ok(row) => (row, false),
+        Err(_) => (LogRow::unreadable(), true),
+    };
+    let reading = row.read(|target| rooms.is_none_or(|rooms| rooms.now().in_target(target)));
+    Reading {
+        is_malformed: is_malformed || reading.is_malformed,
+        ..reading
+    }
+}
+
 impl LogRow {
     /// Stands for a row that cannot be read: it may have been for anybody.
     pub(super) fn unreadable() -> Self {
@@ -106,20 +129,28 @@ impl LogRow {
         interest: &Interested<'_>,
         metrics: &Metrics,
     ) -> Option<Change> {
-        let mut malformed = false;
-        let row = self.within_bounds(&mut malformed);
-        malformed |= row.entity.is_none() || row.id.is_none();
-        let targets = row.targets(interest, &mut malformed);
-        let old = columns(row.old, &mut malformed);
-        let new = columns(row.new, &mut malformed);
-        if malformed {
+        let reading = self.read(|target| interest.in_target(target));
+        if reading.is_malformed {
             metrics.malformed_changes.inc();
         }
+        reading.change
+    }
+
+    fn read(self, hears: impl Fn(&Target) -> bool) -> Reading {
+        let mut is_malformed = false;
+        let row = self.within_bounds(&mut is_malformed);
+        is_malformed |= row.entity.is_none() || row.id.is_none();
+        let targets = row.targets(hears, &mut is_malformed);
+        let old = columns(row.old, &mut is_malformed);
+        let new = columns(row.new, &mut is_malformed);
         if targets.is_empty() {
-            return None;
+            return Reading {
+                change: None,
+                is_malformed,
+            };
         }
         let events = row.events.unwrap_or_default().into_iter().flatten();
-        Some(Change {
+        let change = Change {
             xid: row.xid,
             at: row.at.unwrap_or_else(Timestamp::now),
             entity: row.entity.as_deref().unwrap_or("unknown").into(),
@@ -130,7 +161,11 @@ impl LogRow {
             old,
             new,
             origin: row.origin.map(Arc::from),
-        })
+        };
+        Reading {
+            change: Some(change),
+            is_malformed,
+        }
     }
 
     /// Without what is too long to be passed on. A row whose entity or events cannot be named is about
@@ -159,15 +194,15 @@ impl LogRow {
         row.try_get::<_, Xid8>(first).map(|xid| xid.0)
     }
 
-    /// Who of those that somebody is among is told. Naming nobody at all is a mistake.
-    fn targets(&self, interest: &Interested<'_>, malformed: &mut bool) -> Vec<Target> {
+    /// Who of those that `hears` knows is told. Naming nobody at all is a mistake.
+    fn targets(&self, hears: impl Fn(&Target) -> bool, malformed: &mut bool) -> Vec<Target> {
         let mut targets = IndexSet::new();
         let mut names_somebody = false;
         for name in self.rooms.iter().flatten().flatten() {
             match name.parse() {
                 Ok(target) => {
                     names_somebody = true;
-                    if interest.in_target(&target) {
+                    if hears(&target) {
                         targets.insert(target);
                     }
                 }
@@ -245,7 +280,6 @@ impl<'a> FromSql<'a> for Xid8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::interest::Interest;
 
     fn change(json: &str) -> (Option<Change>, u64) {
         let (metrics, interest) = (Metrics::new(), Interest::default());

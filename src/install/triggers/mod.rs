@@ -16,6 +16,7 @@ mod savepoint;
 pub mod script;
 pub(in crate::install) mod shadow;
 pub(in crate::install) mod table;
+pub mod trace;
 mod uses;
 
 pub use apply::{apply, apply_script, difference_script};
