@@ -1,4 +1,5 @@
 mod apply;
+mod new;
 
 use clap::Subcommand;
 
@@ -7,6 +8,8 @@ use super::Failure;
 /// `pgbell triggers`
 #[derive(Debug, Subcommand)]
 pub(super) enum Triggers {
+    /// Writes a first trigger file for a table
+    New(new::New),
     /// Runs trigger files in one transaction: all of them, or none
     Apply(apply::Apply),
 }
@@ -14,6 +17,7 @@ pub(super) enum Triggers {
 impl Triggers {
     pub(super) async fn run(self) -> Result<(), Failure> {
         match self {
+            Self::New(command) => command.run().await,
             Self::Apply(command) => command.run().await,
         }
     }

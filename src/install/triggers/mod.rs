@@ -1,5 +1,12 @@
 //! Trigger files: SQL that administrators own and edit.
 
+mod shape;
+mod starter;
+
+use crate::catalogue::Catalogue;
+
+pub use starter::Options as StarterOptions;
+
 use super::{
     Error, SqlFile, script,
     session::{Session, commit, retrying},
@@ -26,6 +33,18 @@ pub async fn apply(url: &str, files: &[SqlFile]) -> Result<(), Error> {
 /// The SQL of [`apply`].
 pub fn apply_script(files: &[SqlFile]) -> String {
     script::transaction(files)
+}
+
+/// A first trigger file for a table of the database.
+pub async fn new_file(
+    url: &str,
+    table: &str,
+    options: &StarterOptions,
+    catalogue: &Catalogue,
+) -> Result<String, Error> {
+    let mut session = Session::open(url).await?;
+    let table = shape::Table::read(session.connection(), table).await?;
+    starter::text(&table, options, catalogue)
 }
 
 async fn current_transaction(connection: &mut sqlx::PgConnection) -> Result<String, Error> {
