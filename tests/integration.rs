@@ -21,4 +21,5 @@ mod silence;
 mod slow;
 mod support;
 mod transports;
+mod triggers_new;
 mod writers;

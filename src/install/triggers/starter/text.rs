@@ -422,7 +422,11 @@ fn moved(plan: &Plan<'_>, of_old: impl Fn(&Column) -> String) -> (String, &'stat
 }
 
 fn events(plan: &Plan<'_>) -> String {
-    let introduced = shown(&plan.introduced(), "n", 15);
+    // The first line tells the types of all.
+    let introduced = match plan.introduced().as_slice() {
+        [] => "null::jsonb".to_owned(),
+        columns => shown(columns, "n", 15),
+    };
     let mut text = format!(
         "        select '{}', null::jsonb, {introduced}
          where change.op = 'insert'
