@@ -43,7 +43,7 @@ impl Shop {
         runtime
             .block_on(async {
                 install::install(&url).await?;
-                triggers::apply(&url, &files).await
+                triggers::apply(&url, &files).await.map(drop)
             })
             .map_err(io::Error::other)?;
         Ok(Self {

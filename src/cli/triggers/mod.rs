@@ -1,5 +1,8 @@
 mod apply;
+mod diff;
+mod files;
 mod new;
+mod report;
 
 use clap::Subcommand;
 
@@ -10,8 +13,10 @@ use super::Failure;
 pub(super) enum Triggers {
     /// Writes a first trigger file for a table
     New(new::New),
-    /// Runs trigger files in one transaction: all of them, or none
+    /// Applies what is different in trigger files: all of it, or nothing
     Apply(apply::Apply),
+    /// Shows how the database differs from trigger files; exit code 1 if it does
+    Diff(diff::Diff),
 }
 
 impl Triggers {
@@ -19,6 +24,7 @@ impl Triggers {
         match self {
             Self::New(command) => command.run().await,
             Self::Apply(command) => command.run().await,
+            Self::Diff(command) => command.run().await,
         }
     }
 }

@@ -10,7 +10,10 @@ mod sql;
 mod text;
 
 use super::shape::Table;
-use crate::{catalogue::Catalogue, install::Error};
+use crate::{
+    catalogue::Catalogue,
+    install::{Error, session::Session},
+};
 
 use plan::Plan;
 
@@ -23,12 +26,20 @@ pub struct Options {
     pub row_level: bool,
 }
 
-/// The file for a table.
-pub(super) fn text(
-    table: &Table,
+/// A first trigger file for a table of the database.
+pub async fn new_file(
+    url: &str,
+    table: &str,
     options: &Options,
     catalogue: &Catalogue,
 ) -> Result<String, Error> {
+    let mut session = Session::open(url).await?;
+    let table = Table::read(session.connection(), table).await?;
+    text(&table, options, catalogue)
+}
+
+/// The file for a table.
+fn text(table: &Table, options: &Options, catalogue: &Catalogue) -> Result<String, Error> {
     let plan = Plan::new(table, options, catalogue)?;
     let body = match options.row_level {
         false => text::statement_level(&plan),
