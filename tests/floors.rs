@@ -63,7 +63,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "gateway",
         &["hub", "protocol", "room", "status", "telemetry"],
     ),
-    ("install", &["backoff", "catalogue"]),
+    ("install", &["backoff", "catalogue", "room"]),
     (
         "config",
         &["capture", "catalogue", "coalesce", "gateway", "hub", "room"],

@@ -1,4 +1,5 @@
 mod apply;
+mod check;
 mod diff;
 mod files;
 mod new;
@@ -13,6 +14,8 @@ use super::Failure;
 pub(super) enum Triggers {
     /// Writes a first trigger file for a table
     New(new::New),
+    /// Checks trigger files, and what is installed; exit code 1 if something is wrong
+    Check(check::Check),
     /// Applies what is different in trigger files: all of it, or nothing
     Apply(apply::Apply),
     /// Shows how the database differs from trigger files; exit code 1 if it does
@@ -23,6 +26,7 @@ impl Triggers {
     pub(super) async fn run(self) -> Result<(), Failure> {
         match self {
             Self::New(command) => command.run().await,
+            Self::Check(command) => command.run().await,
             Self::Apply(command) => command.run().await,
             Self::Diff(command) => command.run().await,
         }

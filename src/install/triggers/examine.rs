@@ -21,7 +21,7 @@ use super::{
 use crate::install::{Error, SqlFile};
 
 /// What a look at the files may do to the database's patience.
-const MANNERS: &str = "set local statement_timeout = '10s'; set local pgbell.enabled = 'on'; \
+pub(super) const MANNERS: &str = "set local statement_timeout = '10s'; set local pgbell.enabled = 'on'; \
                        set local client_min_messages = 'error'";
 
 /// A statement and the file it is in.
@@ -41,7 +41,7 @@ impl Part<'_> {
     }
 
     /// Whether functions may need it that are made after it.
-    fn is_ground(&self) -> bool {
+    pub(super) fn is_ground(&self) -> bool {
         let mut words = self.statement.text.split_whitespace();
         let create = words
             .next()

@@ -1,6 +1,7 @@
 //! Trigger files: SQL that administrators own and edit, and the tools to put them into a database.
 
 mod apply;
+mod check;
 mod diff;
 mod examine;
 mod finding;
@@ -15,6 +16,7 @@ mod starter;
 pub(in crate::install) mod table;
 
 pub use apply::{apply, apply_script, difference_script};
+pub use check::{Against, Code, Problem, Report, Severity, check};
 pub use diff::diff;
 pub use finding::{Action, Finding, State, Subject};
 pub use starter::{Options as StarterOptions, new_file};
