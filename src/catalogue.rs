@@ -169,6 +169,12 @@ impl Catalogue {
         }
     }
 
+    /// Whether this very room is known, and not only its kind.
+    pub fn names_room(&self, room: &str) -> bool {
+        let is_it = |known: &Target| matches!(known, Target::Room(only) if only.as_str() == room);
+        self.rooms.iter().any(is_it)
+    }
+
     /// Whether the name of any known room begins so.
     pub fn room_begins(&self, with: &str) -> bool {
         self.rooms.iter().any(|known| begins(known, with))

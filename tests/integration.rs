@@ -21,5 +21,6 @@ mod silence;
 mod slow;
 mod support;
 mod transports;
+mod triggers_check;
 mod triggers_new;
 mod writers;

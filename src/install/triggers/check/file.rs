@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// Names of transition tables when no trigger tells.
+/// Names of transition tables, also where a trigger has forgotten them.
 const USUAL: [&str; 2] = ["old_rows", "new_rows"];
 
 /// What nobody but a superuser can put anything into; `pg_temp` only where it comes last.
@@ -250,11 +250,11 @@ impl<'a> Files<'a> {
     fn transition_tables(&self, function: &str) -> BTreeSet<String> {
         let of = |trigger: &&Trigger| [trigger.old_table.clone(), trigger.new_table.clone()];
         let callers = self.triggers.get(function).into_iter().flatten();
-        let told: BTreeSet<String> = callers.flat_map(of).flatten().collect();
-        match told.is_empty() {
-            true => USUAL.map(str::to_owned).into(),
-            false => told,
-        }
+        callers
+            .flat_map(of)
+            .flatten()
+            .chain(USUAL.map(str::to_owned))
+            .collect()
     }
 
     /// The table that a statement is about.

@@ -42,11 +42,13 @@ impl Report {
             .count()
     }
 
-    /// Sorted, each problem once in a file.
+    /// Sorted, each warning once in a file, and each error once at its line.
     fn tidy(mut self) -> Self {
         self.problems.sort();
         let mut said = BTreeSet::new();
         self.problems.retain(|problem| {
+            let is_error = problem.severity == Severity::Error;
+            let line = problem.line.filter(|_| is_error);
             let Problem {
                 file,
                 code,
@@ -54,7 +56,7 @@ impl Report {
                 message,
                 ..
             } = problem;
-            said.insert((file.clone(), *code, table.clone(), message.clone()))
+            said.insert((file.clone(), line, *code, table.clone(), message.clone()))
         });
         self
     }

@@ -99,13 +99,15 @@ fn is_name(text: &str) -> bool {
 }
 
 fn either(name: &str, is_room: bool, catalogue: &Catalogue) -> Option<Problem> {
-    if catalogue.contains(name) || catalogue.knows_room(name) {
-        return None;
+    // A misspelt event of a known module looks like a room of that kind.
+    let is_room = is_room || name.ends_with(|last: char| last.is_ascii_digit());
+    match is_room {
+        true => (!catalogue.knows_room(name)).then(|| unknown_room(name, catalogue)),
+        false => {
+            let known = catalogue.contains(name) || catalogue.names_room(name);
+            (!known).then(|| unknown_event(name, catalogue))
+        }
     }
-    Some(match is_room {
-        true => unknown_room(name, catalogue),
-        false => unknown_event(name, catalogue),
-    })
 }
 
 pub(super) fn unknown_event(event: &str, catalogue: &Catalogue) -> Problem {

@@ -149,7 +149,7 @@ async fn largest(
     let column = quoted(column);
     let query = format!(
         "select coalesce(max(octet_length({column}::text)), 0)
-           from (select {column} from {} limit {ROWS}) as some",
+           from (select {column} from {} limit {ROWS}) as sample",
         shadow.of.name
     );
     let savepoint = Savepoint::set(connection).await?;

@@ -65,6 +65,9 @@ pub(super) async fn check(
     savepoint.roll_back(connection).await
 }
 
+/// Events and rooms of a row of the log, whether it stands for many, and its size in bytes.
+type Logged = (Option<Vec<String>>, Option<Vec<Option<String>>>, bool, i32);
+
 struct Watched<'p> {
     shadow: Shadow,
     /// As the file names it.
@@ -87,9 +90,9 @@ impl<'p> Trial<'_, 'p> {
         for part in self.parts {
             match &part.statement.kind {
                 Kind::Function(function) => {
-                    if !self.make(part).await? {
-                        self.broken.insert(function.name.name.clone());
-                    }
+                    let is_made = self.make(part).await?;
+                    self.broken
+                        .extend((!is_made).then(|| function.name.name.clone()));
                 }
                 Kind::Catalogue if !self.is_about_broken(part) => drop(self.make(part).await?),
                 Kind::Other if part.is_ground() => drop(self.make(part).await?),
@@ -337,7 +340,7 @@ impl<'p> Trial<'_, 'p> {
     /// Judges what the triggers have put into the log.
     async fn read_log(&mut self, watched: &Watched<'_>) -> Result<(), Error> {
         let savepoint = Savepoint::set(self.connection).await?;
-        let logged: Result<Vec<(Option<Vec<String>>, Option<Vec<Option<String>>>, bool, i32)>, _> = sqlx::query_as(
+        let logged: Result<Vec<Logged>, _> = sqlx::query_as(
             "select events, rooms, id is not distinct from '*',
                     octet_length(concat(entity, id, events::text, rooms::text, old::text, new::text))
                from pgbell.change where xid = pg_current_xact_id()",
