@@ -21,6 +21,7 @@ mod silence;
 mod slow;
 mod support;
 mod transports;
+mod triggers_apply;
 mod triggers_check;
 mod triggers_new;
 mod writers;

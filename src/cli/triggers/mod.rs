@@ -3,6 +3,7 @@ mod check;
 mod diff;
 mod files;
 mod new;
+mod remove;
 mod report;
 
 use clap::Subcommand;
@@ -20,6 +21,8 @@ pub(super) enum Triggers {
     Apply(apply::Apply),
     /// Shows how the database differs from trigger files; exit code 1 if it does
     Diff(diff::Diff),
+    /// Takes the triggers of tables or files out, with what only they needed
+    Remove(remove::Remove),
 }
 
 impl Triggers {
@@ -29,6 +32,7 @@ impl Triggers {
             Self::Check(command) => command.run().await,
             Self::Apply(command) => command.run().await,
             Self::Diff(command) => command.run().await,
+            Self::Remove(command) => command.run().await,
         }
     }
 }

@@ -2,11 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::{
-    examine::{examine, parts},
-    finding::Finding,
-    shadow::run,
-};
+use super::{examine::examine, finding::Finding, parts::parts, shadow::run};
 use crate::install::{
     Error, SqlFile, script,
     session::{Session, commit, retrying},

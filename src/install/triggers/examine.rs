@@ -10,11 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::PgConnection;
 
 use super::{
+    compare::{compare_trigger, differences, finding, gist},
     finding::{Finding, State, Subject, text_diff},
-    installed::{self, InstalledFunction, InstalledTrigger},
+    functions::Functions,
+    installed::{self, InstalledTrigger},
+    parts::{Part, parts},
     probe::probe,
     savepoint::Savepoint,
-    script::{Firing, Kind, Level, Script, Statement, Trigger},
+    script::{Firing, Kind, Level, Name, Trigger},
     shadow::{Shadow, run},
     table::Table,
 };
@@ -23,59 +26,6 @@ use crate::install::{Error, SqlFile};
 /// What a look at the files may do to the database's patience.
 pub(super) const MANNERS: &str = "set local statement_timeout = '10s'; set local pgbell.enabled = 'on'; \
                        set local client_min_messages = 'error'";
-
-/// A statement and the file it is in.
-pub(super) struct Part<'a> {
-    pub(super) file: &'a SqlFile,
-    pub(super) statement: Statement<'a>,
-}
-
-impl Part<'_> {
-    fn refused(&self, source: &sqlx::Error) -> Error {
-        let Statement { line, text, .. } = self.statement;
-        Error::in_statement(self.file.name(), line, text, source)
-    }
-
-    fn place(&self) -> String {
-        format!("{}:{}", self.file.name(), self.statement.line)
-    }
-
-    /// Whether functions may need it that are made after it.
-    pub(super) fn is_ground(&self) -> bool {
-        let mut words = self.statement.text.split_whitespace();
-        let create = words
-            .next()
-            .is_some_and(|word| word.eq_ignore_ascii_case("create"));
-        let grounds = [
-            "type",
-            "domain",
-            "schema",
-            "sequence",
-            "aggregate",
-            "operator",
-            "cast",
-        ];
-        let made = words.find(|word| !["or", "replace"].contains(&word.to_lowercase().as_str()));
-        create && made.is_some_and(|made| grounds.contains(&made.to_lowercase().as_str()))
-    }
-}
-
-/// All statements of the files, in order.
-pub(super) fn parts(files: &[SqlFile]) -> Result<Vec<Part<'_>>, Error> {
-    let mut parts = Vec::new();
-    for file in files {
-        for statement in Script::parse(file).statements {
-            let part = Part { file, statement };
-            if part.statement.kind == Kind::Transaction {
-                return Err(Error::EndsTransaction { at: part.place() });
-            }
-            if !part.statement.is_empty() {
-                parts.push(part);
-            }
-        }
-    }
-    Ok(parts)
-}
 
 /// Compares, and leaves the transaction as it was. If there is a difference and `probes`, the
 /// triggers are tried as well.
@@ -87,7 +37,7 @@ pub(super) async fn examine(
     let parts = parts(files)?;
     let functions = Functions::compare(connection, &parts).await?;
     let savepoint = Savepoint::set(connection).await?;
-    look(connection, MANNERS).await?;
+    prepare(connection).await?;
     let mut examiner = Examiner {
         connection,
         parts: &parts,
@@ -116,76 +66,9 @@ pub(super) async fn examine(
     Ok(findings)
 }
 
-async fn look(connection: &mut PgConnection, sql: &str) -> Result<(), Error> {
-    let outcome = run(connection, sql).await;
-    outcome.map_err(|source| Error::statement("look", &source))
-}
-
-/// The functions as they are, and as the files would have them.
-struct Functions {
-    before: BTreeMap<String, InstalledFunction>,
-    after: BTreeMap<String, InstalledFunction>,
-    /// Which function each statement makes, by the statement's place.
-    made: BTreeMap<String, String>,
-}
-
-impl Functions {
-    async fn compare(connection: &mut PgConnection, parts: &[Part<'_>]) -> Result<Self, Error> {
-        let mut schemas = vec!["pgbell".to_owned()];
-        for part in parts {
-            if let Kind::Function(function) = &part.statement.kind {
-                schemas.extend(function.name.schema.clone().or(Some("public".to_owned())));
-            }
-        }
-        let failed = |source| Error::statement("read the functions", &source);
-        let before = installed::functions(connection, &schemas)
-            .await
-            .map_err(failed)?;
-        let savepoint = Savepoint::set(connection).await?;
-        look(connection, MANNERS).await?;
-        let mut made = BTreeMap::new();
-        for part in parts {
-            match &part.statement.kind {
-                Kind::Function(function) => {
-                    let name = &function.name.name;
-                    let before = installed::versions(connection, name)
-                        .await
-                        .map_err(failed)?;
-                    run(connection, part.statement.text)
-                        .await
-                        .map_err(|e| part.refused(&e))?;
-                    let after = installed::versions(connection, name)
-                        .await
-                        .map_err(failed)?;
-                    let is_new =
-                        |(name, version): &(&String, &String)| before.get(*name) != Some(*version);
-                    if let Some((name, _)) = after.iter().find(is_new) {
-                        made.insert(part.place(), name.clone());
-                    }
-                }
-                Kind::Catalogue => {
-                    run(connection, part.statement.text)
-                        .await
-                        .map_err(|e| part.refused(&e))?;
-                }
-                _ if part.is_ground() => {
-                    run(connection, part.statement.text)
-                        .await
-                        .map_err(|e| part.refused(&e))?;
-                }
-                _ => {}
-            }
-        }
-        let after = installed::functions(connection, &schemas)
-            .await
-            .map_err(failed)?;
-        savepoint.roll_back(connection).await?;
-        Ok(Self {
-            before,
-            after,
-            made,
-        })
-    }
+pub(super) async fn prepare(connection: &mut PgConnection) -> Result<(), Error> {
+    let outcome = run(connection, MANNERS).await;
+    outcome.map_err(|source| Error::statement("prepare to look", &source))
 }
 
 /// A table that the files watch.
@@ -195,6 +78,21 @@ struct Watched {
     tree: Vec<(Table, Vec<InstalledTrigger>)>,
     /// The triggers that the files mention, by table.
     mentioned: BTreeSet<(u32, String)>,
+}
+
+impl Watched {
+    async fn read(connection: &mut PgConnection, table: &Table) -> Result<Self, sqlx::Error> {
+        let mut tree = Vec::new();
+        for member in installed::tree(connection, table).await? {
+            let triggers = installed::triggers(connection, member.oid).await?;
+            tree.push((member, triggers));
+        }
+        Ok(Self {
+            shadow: Shadow::of(connection, table).await?,
+            tree,
+            mentioned: BTreeSet::new(),
+        })
+    }
 }
 
 struct Examiner<'c, 'p> {
@@ -274,21 +172,12 @@ impl Examiner<'_, '_> {
 
     async fn trigger(&mut self, part: &Part<'_>, trigger: &Trigger) -> Result<(), Error> {
         let table = self.find(part, &trigger.table).await?;
-        let connection = &mut *self.connection;
-        let failed = |source| Error::statement(&format!("look at {}", table.name), &source);
         if !self.tables.contains_key(&table.oid.0) {
-            let mut tree = Vec::new();
-            for table in installed::tree(connection, &table).await.map_err(failed)? {
-                let triggers = installed::triggers(connection, table.oid).await;
-                tree.push((table, triggers.map_err(failed)?));
-            }
-            let watched = Watched {
-                shadow: Shadow::of(connection, &table).await.map_err(failed)?,
-                tree,
-                mentioned: BTreeSet::new(),
-            };
-            self.tables.insert(table.oid.0, watched);
+            let watched = Watched::read(self.connection, &table).await;
+            let failed = |source| Error::statement(&format!("look at {}", table.name), &source);
+            self.tables.insert(table.oid.0, watched.map_err(failed)?);
         }
+        let connection = &mut *self.connection;
         let Some(watched) = self.tables.get_mut(&table.oid.0) else {
             return Ok(());
         };
@@ -413,13 +302,13 @@ impl Examiner<'_, '_> {
         }
     }
 
-    async fn find(&mut self, part: &Part<'_>, name: &super::script::Name) -> Result<Table, Error> {
+    async fn find(&mut self, part: &Part<'_>, name: &Name) -> Result<Table, Error> {
         let found = Table::find(self.connection, name).await;
         let found = found.map_err(|source| part.refused(&source))?;
         found.ok_or_else(|| Error::Unknown {
             at: part.place(),
             what: format!("there is no table {name}"),
-            mend: "name a table of this database, with its schema".to_owned(),
+            mend: "create it first, or name a table of this database with its schema".to_owned(),
         })
     }
 
@@ -439,120 +328,5 @@ impl Examiner<'_, '_> {
         self.findings.push(finding(part, subject, name, state, sql));
         let last = self.findings.len() - 1;
         &mut self.findings[last]
-    }
-}
-
-fn finding(
-    part: &Part<'_>,
-    subject: Subject,
-    name: String,
-    state: State,
-    sql: Vec<String>,
-) -> Finding {
-    Finding {
-        subject,
-        name,
-        state,
-        file: Some(part.file.name().to_owned()),
-        line: Some(part.statement.line),
-        notes: Vec::new(),
-        diff: None,
-        sql,
-    }
-}
-
-/// One trigger on one table.
-fn compare_trigger(
-    part: &Part<'_>,
-    trigger: &Trigger,
-    table: &Table,
-    installed: Option<&InstalledTrigger>,
-    wanted: &str,
-    says: Option<char>,
-) -> Finding {
-    let name = format!("{} on {}", trigger.name, table.name);
-    let mut create = part.statement.with(&trigger.table_span, &table.name);
-    let Some(installed) = installed else {
-        return finding(part, Subject::Trigger, name, State::Missing, vec![create]);
-    };
-    let mut found = finding(part, Subject::Trigger, name, State::Same, vec![]);
-    if installed.definition != wanted {
-        if !trigger.replaces && !trigger.is_constraint {
-            create.insert_str(trigger.after_create, "or replace ");
-        }
-        found.state = State::Changed;
-        found.diff = Some(text_diff(
-            &format!("{}\n", installed.definition),
-            &format!("{wanted}\n"),
-            part.file.name(),
-        ));
-        found.sql.push(create);
-        // Replacing a trigger forgets who fires it.
-        if let Some(firing) = firing_sql(&installed.enabled, trigger, table) {
-            found.sql.push(firing);
-        }
-    }
-    let wanted = says.unwrap_or('O').to_string();
-    if installed.enabled != wanted {
-        found.state = State::Changed;
-        found
-            .notes
-            .push(firing_note(&installed.enabled, says, trigger, table));
-    }
-    found
-}
-
-fn firing_sql(enabled: &str, trigger: &Trigger, table: &Table) -> Option<String> {
-    let how = match enabled {
-        "D" => "disable",
-        "A" => "enable always",
-        "R" => "enable replica",
-        _ => return None,
-    };
-    let name = super::script::quoted(&trigger.name);
-    Some(format!("alter table {} {how} trigger {name};", table.name))
-}
-
-fn firing_note(enabled: &str, says: Option<char>, trigger: &Trigger, table: &Table) -> String {
-    let name = super::script::quoted(&trigger.name);
-    let table = &table.name;
-    match (enabled, says) {
-        ("D", _) => format!(
-            "IS DISABLED in the database and stays so: changes are told to nobody; to enable it: \
-             alter table {table} enable trigger {name};"
-        ),
-        (_, Some(_)) => "the file says which sessions fire it, the database another".to_owned(),
-        (how, None) => format!(
-            "the database has it as ENABLE {}, of which the file says nothing; it stays so",
-            if how == "A" { "ALWAYS" } else { "REPLICA" }
-        ),
-    }
-}
-
-/// What differs beside the definition.
-fn differences(old: &InstalledFunction, new: &InstalledFunction) -> Vec<String> {
-    let pairs = [
-        ("owner", &old.owner, &new.owner),
-        ("rights", &old.rights, &new.rights),
-        ("comment", &old.comment, &new.comment),
-    ];
-    let differing = pairs.iter().filter(|(_, old, new)| old != new);
-    let say = |(what, old, new): &(&str, &String, &String)| {
-        format!("{what}: {old:?} in the database, {new:?} by the file")
-    };
-    differing.map(say).collect()
-}
-
-/// The first words of a statement.
-fn gist(sql: &str) -> String {
-    const LENGTH: usize = 70;
-    let words = sql
-        .trim_end_matches(';')
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
-    match words.char_indices().nth(LENGTH) {
-        Some((end, _)) => format!("{} …", words[..end].trim_end()),
-        None => words,
     }
 }

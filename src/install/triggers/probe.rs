@@ -3,8 +3,8 @@
 use sqlx::PgConnection;
 
 use super::{
-    examine::Part,
     locate,
+    parts::Part,
     savepoint::Savepoint,
     shadow::{Shadow, has_rows, run},
 };

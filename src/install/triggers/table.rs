@@ -33,13 +33,21 @@ impl Table {
         connection: &mut PgConnection,
         name: &Name,
     ) -> Result<Option<Self>, sqlx::Error> {
+        Self::named(connection, &name.to_string()).await
+    }
+
+    /// The table that somebody names as in SQL.
+    pub(in crate::install) async fn named(
+        connection: &mut PgConnection,
+        name: &str,
+    ) -> Result<Option<Self>, sqlx::Error> {
         let found: Option<Row> = sqlx::query_as(
             "select c.oid, format('%I.%I', n.nspname, c.relname) as name,
                     c.relispartition as is_partition
                from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
               where c.oid = to_regclass($1)",
         )
-        .bind(name.to_string())
+        .bind(name)
         .fetch_optional(connection)
         .await?;
         Ok(found.map(Self::from))

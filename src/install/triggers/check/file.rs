@@ -10,7 +10,7 @@ use super::{
 use crate::{
     catalogue::Catalogue,
     install::triggers::{
-        examine::Part,
+        parts::Part,
         script::{Event, Fires, Function, Kind, Level, Name, Timing, Trigger},
     },
 };

@@ -13,7 +13,7 @@ use super::{
 use crate::install::{
     Error, SqlFile,
     triggers::{
-        examine::Part,
+        parts::Part,
         script::{Fires, Kind, Level, Trigger},
         table::Table,
     },

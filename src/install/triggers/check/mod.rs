@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{examine::Part, script::Script};
+use super::{parts::Part, script::Script};
 use crate::{
     catalogue::Catalogue,
     install::{Error, SqlFile, session::Session},

@@ -10,7 +10,7 @@ use super::{
 use crate::install::{
     Error,
     triggers::{
-        examine::Part,
+        parts::Part,
         savepoint::Savepoint,
         script::{Kind, quoted},
         shadow::Shadow,

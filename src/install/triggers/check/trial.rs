@@ -20,8 +20,9 @@ use crate::{
         Error,
         error::{reason, server_error},
         triggers::{
-            examine::{MANNERS, Part},
+            examine::MANNERS,
             locate,
+            parts::Part,
             savepoint::Savepoint,
             script::{Kind, Trigger, quoted},
             shadow::{Shadow, has_rows, run},
