@@ -247,10 +247,12 @@ mod tests {
 
     use super::*;
 
-    /// What stands in backticks before the section about other gateways.
+    /// What stands in backticks, but for the names that other gateways use.
     fn quoted(docs: &str) -> BTreeSet<&str> {
-        let ours = docs.split("## Coming from").next().unwrap_or_default();
-        ours.split('`').skip(1).step_by(2).collect()
+        let sections = docs.split("\n## ");
+        let ours = sections.filter(|section| !section.starts_with("Coming from"));
+        ours.flat_map(|section| section.split('`').skip(1).step_by(2))
+            .collect()
     }
 
     #[test]
