@@ -580,6 +580,117 @@ async fn a_check_locks_no_table_and_changes_nothing() {
     );
 }
 
+/// The command's exit code, stdout and stderr.
+fn command(scene: &Scene, url: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_pgbell"))
+        .arg("triggers")
+        .args(arguments)
+        .current_dir(scene.folder.path())
+        .env("DATABASE_URL", url)
+        .output()
+        .expect("the command runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+#[tokio::test]
+async fn the_commands_have_exit_codes_and_json() {
+    let scene = Scene::applied().await;
+    let url = scene.database.url.as_str();
+    let check =
+        |arguments: &[&str]| command(&scene, url, &[&["check", "notes.sql"], arguments].concat());
+    let (code, text, _) = check(&[]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains("warning unknown-event: public.notes: ")
+            && text.ends_with("1 file: 0 errors, 4 warnings\n"),
+        "{text}"
+    );
+    assert_eq!(check(&["--strict"]).0, Some(1));
+    let own = "[catalogue]\nevents = ['note:*']\nrooms = ['note:*']";
+    std::fs::write(scene.folder.path().join("pgbell.toml"), own).expect("written");
+    assert_eq!(
+        check(&["--strict"]),
+        (
+            Some(0),
+            "1 file: 0 errors, 0 warnings\n".into(),
+            String::new()
+        )
+    );
+    scene.file(&FILE.replace("security definer\n", ""));
+    let (code, json, _) = check(&["--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("one document");
+    assert_eq!(
+        (code, &json["ok"], &json["errors"]),
+        (Some(1), &false.into(), &4.into()),
+        "{json:#}"
+    );
+    let first = &json["findings"][0];
+    assert_eq!(
+        (&first["code"], &first["severity"], &first["line"]),
+        (&"security-invoker".into(), &"error".into(), &3.into())
+    );
+    assert_eq!(
+        (&first["file"], &first["table"]),
+        (&"notes.sql".into(), &"public.notes".into())
+    );
+    assert_eq!(command(&scene, url, &["check", "none.sql"]).0, Some(2));
+    assert_eq!(
+        command(
+            &scene,
+            "postgres://127.0.0.1:1/none",
+            &["check", "notes.sql"]
+        )
+        .0,
+        Some(3)
+    );
+    let (code, _, note) = command(&scene, "", &["check", "notes.sql"]);
+    assert!(
+        code == Some(1) && note.starts_with("pgbell: not checked: no database"),
+        "{note}"
+    );
+}
+
+#[tokio::test]
+async fn a_new_file_is_printed_or_written_but_never_over_another() {
+    let scene = Scene::new().await;
+    let url = scene.database.url.as_str();
+    let (code, text, _) = command(&scene, url, &["new", "notes"]);
+    assert!(
+        code == Some(0) && text.starts_with("-- What a change of public.notes tells browsers.\n"),
+        "{text}"
+    );
+    let write = ["new", "notes", "--output", "mine.sql"];
+    assert_eq!(command(&scene, url, &write).0, Some(0));
+    let path = scene.folder.path().join("mine.sql");
+    assert_eq!(std::fs::read_to_string(&path).expect("a file"), text);
+    std::fs::write(&path, "mine").expect("edited");
+    let (code, _, complaint) = command(&scene, url, &write);
+    assert!(
+        code == Some(1) && complaint.contains("mine.sql exists; --force"),
+        "{complaint}"
+    );
+    assert_eq!(std::fs::read_to_string(&path).expect("a file"), "mine");
+    assert_eq!(
+        command(&scene, url, &[&write[..], &["--force"]].concat()).0,
+        Some(0)
+    );
+    assert_eq!(std::fs::read_to_string(&path).expect("a file"), text);
+    assert_eq!(command(&scene, url, &["new", "nonotes"]).0, Some(1));
+    assert_eq!(
+        command(&scene, url, &["new", "notes", "--entity", "a b"]).0,
+        Some(2)
+    );
+    assert_eq!(
+        command(&scene, "postgres://127.0.0.1:1/none", &["new", "notes"]).0,
+        Some(3)
+    );
+}
+
 #[tokio::test]
 async fn shipped_files_are_as_they_should_be() {
     let database = Database::with_shop().await;

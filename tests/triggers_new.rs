@@ -1,10 +1,10 @@
 //! Starter files for odd tables: they apply, fail no write, and tell what was written.
 
 use pgbell::{
-    catalogue::Catalogue,
+    catalogue::{Catalogue, Config},
     install::{
         self, Error, SqlFile,
-        triggers::{self, StarterOptions},
+        triggers::{self, Against, Code, Problem, StarterOptions},
     },
 };
 
@@ -40,12 +40,41 @@ impl Table {
         table
     }
 
+    /// Applies the file, of which a check has nothing to say before or after.
     async fn apply(&self) {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), &self.file).expect("a file");
-        let file = SqlFile::read(file.path()).expect("a file");
-        let applied = triggers::apply(&self.database.url, &[file]).await;
+        let files = [SqlFile::read(file.path()).expect("a file")];
+        let codes: Vec<_> = self
+            .check(&files)
+            .await
+            .iter()
+            .map(|problem| problem.code)
+            .collect();
+        assert_eq!(codes, [Code::NotApplied], "{}", self.file);
+        let applied = triggers::apply(&self.database.url, &files).await;
         applied.unwrap_or_else(|error| panic!("{error}\n{}", self.file));
+        assert_eq!(self.check(&files).await, [], "{}", self.file);
+    }
+
+    async fn check(&self, files: &[SqlFile]) -> Vec<Problem> {
+        let every = || vec!["*".parse().expect("a pattern")];
+        let catalogue = Catalogue::new(&Config {
+            events: every(),
+            rooms: every(),
+        });
+        let url = Some(self.database.url.as_str());
+        let against = Against {
+            url,
+            catalogue: &catalogue,
+            everything: false,
+        };
+        let report = triggers::check(files, against)
+            .await
+            .unwrap_or_else(|error| panic!("{error}\n{}", self.file));
+        let mut problems = report.problems;
+        problems.retain(|problem| problem.code != Code::InvalidRoom);
+        problems
     }
 
     /// Runs statements and compares what they logged, line by line.

@@ -220,20 +220,20 @@ impl<'a> Files<'a> {
         found.into_iter().map(place).collect()
     }
 
-    /// Tables whose TRUNCATE is told to nobody.
+    /// Tables whose TRUNCATE is told to nobody. One that is only added to may have been meant so.
     fn without_truncate(&self, parts: &[Part<'_>]) -> Vec<Problem> {
-        let mut tables: BTreeMap<String, (&Part<'_>, bool)> = BTreeMap::new();
+        let mut tables: BTreeMap<String, (&Part<'_>, bool, bool)> = BTreeMap::new();
         for part in parts {
             if let Kind::Trigger(trigger) = &part.statement.kind {
-                let has = trigger.events.contains(&Event::Truncate);
-                tables
+                let has = |wanted: fn(&Event) -> bool| trigger.events.iter().any(wanted);
+                let entry = tables
                     .entry(plain(&trigger.table))
-                    .or_insert((part, false))
-                    .1 |= has;
+                    .or_insert((part, false, false));
+                entry.1 |= has(|event| matches!(event, Event::Update(_) | Event::Delete));
+                entry.2 |= has(|event| *event == Event::Truncate);
             }
         }
-        let lacking = tables.into_iter().filter(|(_, (_, has))| !has);
-        let problem = |(table, (part, _)): (String, (&Part<'_>, bool))| {
+        let problem = |(table, (part, ..)): (String, (&Part<'_>, bool, bool))| {
             Problem::new(
                 Code::NoTruncate,
                 "TRUNCATE is told to nobody",
@@ -244,6 +244,9 @@ impl<'a> Files<'a> {
             .at(part.file.name(), part.statement.line)
             .about(table)
         };
+        let lacking = tables
+            .into_iter()
+            .filter(|(_, (_, goes, has))| *goes && !has);
         lacking.map(problem).collect()
     }
 
