@@ -7,7 +7,7 @@ use super::{
 use crate::install::triggers::shape::Column;
 
 /// Lines longer than this are broken between the items of a list.
-const WIDTH: usize = 110;
+pub(super) const WIDTH: usize = 110;
 
 /// `items`, separated by commas, with further lines indented.
 pub(super) fn wrapped(items: &[String], indent: usize) -> String {

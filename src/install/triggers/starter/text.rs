@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::{
     names::literal,
     plan::{Event, Plan, Room},
-    sql::{differ, shown, wrapped},
+    sql::{WIDTH, differ, shown, wrapped},
 };
 use crate::{
     catalogue::Catalogue,
@@ -445,16 +445,16 @@ fn events(plan: &Plan<'_>) -> String {
 
 fn event_line(event: &Event<'_>) -> String {
     let columns = event.shown();
+    let values = ["o", "n"].map(|alias| shown(&columns, alias, 15));
     format!(
         "        union all
         select '{}',
-               {}, {}
+               {}
          where change.op = 'update'
            and {}
 ",
         event.name,
-        shown(&columns, "o", 15),
-        shown(&columns, "n", 15),
+        wrapped(&values, 15),
         differ(&event.columns, 15),
     )
 }
@@ -546,8 +546,15 @@ execute function pgbell.{stem}_{function}();
 
 /// A paragraph of the header: a list that wraps.
 fn comment(text: &mut String, start: &str, items: &[String]) {
-    let list = wrapped(items, 6).replace('\n', "\n-- ");
-    let _ = writeln!(text, "-- {start}\n--    {list}");
+    let line = format!("-- {start}{}", items.join(", "));
+    let list = match line.chars().count() <= WIDTH {
+        true => line,
+        false => {
+            let list = wrapped(items, 6).replace("\n      ", "\n--    ");
+            format!("-- {}\n--    {list}", start.trim_end())
+        }
+    };
+    let _ = writeln!(text, "{list}");
 }
 
 fn listed(columns: &[&Column], indent: usize) -> String {
