@@ -54,7 +54,7 @@
 //! | 3 | [`protocol`] | the wire, and JSON |
 //! | 2 | [`invalidation`] | how changes fold |
 //! | 2 | [`history`] | what clients missed, as asked and answered |
-//! | 1 | [`change`], [`interest`] | a row of the log, as read; which rooms somebody is in |
+//! | 1 | [`change`], [`interest`], [`catalogue`] | a row of the log, as read; which rooms somebody is in; events and rooms by name |
 //! | 0 | [`cursor`], [`room`], [`status`], [`telemetry`], [`backoff`], [`sabotage`] | values, counters |
 //!
 //! # Invariants
@@ -82,6 +82,7 @@
 pub mod app;
 pub mod backoff;
 pub mod capture;
+pub mod catalogue;
 pub mod change;
 pub mod cli;
 pub mod coalesce;

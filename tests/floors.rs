@@ -15,6 +15,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("change", &["cursor", "room"]),
     ("status", &[]),
     ("interest", &["room"]),
+    ("catalogue", &["room"]),
     ("history", &["change", "cursor", "room"]),
     ("telemetry", &[]),
     ("invalidation", &["change", "room"]),
@@ -62,8 +63,11 @@ const FLOORS: &[(&str, &[&str])] = &[
         "gateway",
         &["hub", "protocol", "room", "status", "telemetry"],
     ),
-    ("install", &["backoff"]),
-    ("config", &["capture", "coalesce", "gateway", "hub", "room"]),
+    ("install", &["backoff", "catalogue", "room"]),
+    (
+        "config",
+        &["capture", "catalogue", "coalesce", "gateway", "hub", "room"],
+    ),
     (
         "app",
         &[
@@ -89,8 +93,21 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "app", "backoff", "capture", "change", "coalesce", "config", "cursor", "demo",
-            "gateway", "hub", "install", "interest", "protocol", "room",
+            "app",
+            "backoff",
+            "capture",
+            "catalogue",
+            "change",
+            "coalesce",
+            "config",
+            "cursor",
+            "demo",
+            "gateway",
+            "hub",
+            "install",
+            "interest",
+            "protocol",
+            "room",
         ],
     ),
 ];

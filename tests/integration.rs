@@ -27,5 +27,7 @@ mod support;
 mod time;
 mod transports;
 mod triggers_apply;
+mod triggers_check;
+mod triggers_new;
 mod triggers_trace;
 mod writers;

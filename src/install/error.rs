@@ -53,6 +53,28 @@ pub enum Error {
         /// What the server says, with its hint.
         reason: String,
     },
+    /// Nothing has this name.
+    #[error("there is no table {name}{hint}")]
+    NoTable {
+        /// As it was given.
+        name: String,
+        /// What was probably meant.
+        hint: String,
+    },
+    /// No trigger of ours can say what changes here.
+    #[error("{table} {reason}")]
+    UnfitTable {
+        /// Quoted, with its schema.
+        table: String,
+        /// What it is, and what to do.
+        reason: String,
+    },
+    /// Clients could not be told of such things.
+    #[error("{name} is no name of an entity; use lower-case letters, digits and _")]
+    UnfitEntity {
+        /// As it was given.
+        name: String,
+    },
     /// A file would end the transaction that all files share.
     #[error(
         "{at}: this would end the transaction that all files share; remove begin, commit and \

@@ -1,6 +1,8 @@
 mod apply;
+mod check;
 mod diff;
 mod files;
+mod new;
 mod remove;
 mod report;
 mod trace;
@@ -12,6 +14,10 @@ use super::Failure;
 /// `pgbell triggers`
 #[derive(Debug, Subcommand)]
 pub(super) enum Triggers {
+    /// Writes a first trigger file for a table
+    New(new::New),
+    /// Checks trigger files, and what is installed; exit code 1 if something is wrong
+    Check(check::Check),
     /// Applies what is different in trigger files: all of it, or nothing
     Apply(apply::Apply),
     /// Shows how the database differs from trigger files; exit code 1 if it does
@@ -34,6 +40,8 @@ pub(super) enum Triggers {
 impl Triggers {
     pub(super) async fn run(self) -> Result<(), Failure> {
         match self {
+            Self::New(command) => command.run().await,
+            Self::Check(command) => command.run().await,
             Self::Apply(command) => command.run().await,
             Self::Diff(command) => command.run().await,
             Self::Remove(command) => command.run().await,
