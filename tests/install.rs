@@ -19,6 +19,7 @@ const TRACES: &str = r#"
         union all select concat_ws(' ', 'function', oid::regprocedure, proacl) from pg_proc
          where pronamespace::regnamespace::text <> 'pg_catalog'
         union all select concat_ws(' ', 'trigger', tgrelid::regclass, tgname) from pg_trigger
+        union all select concat_ws(' ', 'event trigger', evtname, evtenabled) from pg_event_trigger
         union all select concat_ws(' ', 'policy', polrelid::regclass, polname) from pg_policy
         union all select concat_ws(' ', 'schema', nspname, nspacl) from pg_namespace
          where nspname !~ '^pg_(toast_)?temp'
@@ -87,8 +88,20 @@ impl Server {
     }
 }
 
-fn every_trigger_file() -> [SqlFile; 4] {
-    ["products", "inventory", "sales", "orders"].map(trigger_file)
+fn every_trigger_file() -> [SqlFile; 10] {
+    [
+        "products",
+        "inventory",
+        "sales",
+        "orders",
+        "packs/stores",
+        "packs/carts",
+        "packs/wholesale",
+        "packs/quotations",
+        "packs/notifications",
+        "packs/analytics",
+    ]
+    .map(trigger_file)
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What foreign keys and TRUNCATE do to other tables is told like any other write.
 
 use super::{PRODUCT, lines};
-use crate::catalogue::{SALES, Scene};
+use crate::{catalogue::SALES, support::scene::Scene};
 
 /// Keys of products may change, and take along what refers to them.
 const KEYS_MAY_CHANGE: &str = "

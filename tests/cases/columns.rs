@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{ORDER, PRODUCT, apply, lines, order, release};
 use crate::{
-    catalogue::Scene,
+    support::scene::Scene,
     support::{
         client::changes_in,
         database::{Database, trigger_file},

@@ -1,7 +1,7 @@
 //! Changed keys, and rows that move to another owner: the old rooms hear it and the new ones.
 
 use super::{PRODUCT, lines, order};
-use crate::catalogue::{SALES, Scene};
+use crate::{catalogue::SALES, support::scene::Scene};
 
 #[tokio::test]
 async fn a_changed_key_of_a_sale_is_one_gone_and_another_come() {

@@ -3,7 +3,7 @@
 
 use super::{ORDER, apply, lines, order, statements::copy, triggers_on};
 use crate::{
-    catalogue::Scene,
+    support::scene::Scene,
     support::{
         client::{changes_in, expect, told},
         database::{Database, trigger_file},

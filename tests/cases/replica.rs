@@ -7,7 +7,7 @@ use pgbell::{
 use serde_json::Value;
 
 use crate::{
-    catalogue::Scene,
+    support::scene::Scene,
     support::{
         client::{expect, told},
         database::{Database, TEMPLATE, shop_server, trigger_file},

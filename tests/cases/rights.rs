@@ -2,8 +2,9 @@
 
 use super::{PRODUCT, apply, lines};
 use crate::{
-    catalogue::{SALES, Scene},
+    catalogue::SALES,
     support::database::{Database, trigger_file},
+    support::scene::Scene,
 };
 
 /// Sellers see their own products and nothing of others, not even whoever owns the table.

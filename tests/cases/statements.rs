@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{PRODUCT, lines, order, release};
 use crate::{
-    catalogue::Scene,
+    support::scene::Scene,
     support::{
         client::{changes_in, expect, ids_in, told},
         database::Database,

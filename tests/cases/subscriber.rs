@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{ORDER, PRODUCT, lines, order, partitions::PARTITIONED, replica::Replica};
 use crate::{
-    catalogue::Scene,
+    support::scene::Scene,
     support::{
         client::{changes_in, expect, ids_in, told},
         soon,

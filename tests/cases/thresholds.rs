@@ -1,7 +1,7 @@
 //! Thresholds are crossed by rows, however many of them one statement touches.
 
 use super::lines;
-use crate::catalogue::{SALES, Scene};
+use crate::{catalogue::SALES, support::scene::Scene};
 
 #[tokio::test]
 async fn each_row_of_one_statement_crosses_its_own_threshold_up_or_down() {

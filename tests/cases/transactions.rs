@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{ORDER, PRODUCT, lines, order};
 use crate::{
-    catalogue::Scene,
+    support::scene::Scene,
     support::{
         client::{changes_in, expect, told},
         soon,
