@@ -29,6 +29,7 @@
 //! - How clients are sent away: `hub/drain.rs`.
 //! - What clients that come back are told: `hub/memory/`, then `hub/resume.rs` and
 //!   `capture/history.rs`.
+//! - What a statement would tell, asked of the same code: `cli/triggers/trace/`.
 //! - How it all starts and stops: [`app`].
 //! - All of it at work: `tests/writers.rs`, which reads as a list of promises; and judged from
 //!   outside, under faults: `tests/oracle.rs`.

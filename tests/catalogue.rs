@@ -10,10 +10,10 @@ use crate::support::{
     soon,
 };
 
-const ORDERS: &str = "insert into orders (id, order_number, user_id, seller_id, store_id, status, payment_status, total)
+pub(crate) const ORDERS: &str = "insert into orders (id, order_number, user_id, seller_id, store_id, status, payment_status, total)
                       values (5, 'A-5', 9, 11, 1, 'pending', 'pending', 99.50)";
 
-const SALES: &str = "insert into sales (id, product_id, discount_percent, starts_at, ends_at, stock_limit)
+pub(crate) const SALES: &str = "insert into sales (id, product_id, discount_percent, starts_at, ends_at, stock_limit)
                      values (3, 1, 10, now() - interval '1 hour', now() + interval '1 hour', 2),
                             (4, 2, 10, now() + interval '1 hour', now() + interval '2 hours', null)";
 

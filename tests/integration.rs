@@ -1,10 +1,12 @@
 //! pgbell from the outside: real Postgres, real sockets, one database per test.
 
 mod capture;
+mod cases;
 mod catalogue;
 mod command;
 mod database_faults;
 mod doorbell;
+mod drift;
 mod failover;
 mod floors;
 mod gateway;
@@ -16,6 +18,7 @@ mod poolers;
 mod proxy;
 mod resume;
 mod rotation;
+mod safety;
 mod shortage;
 mod shutdown;
 mod silence;
@@ -23,4 +26,6 @@ mod slow;
 mod support;
 mod time;
 mod transports;
+mod triggers_apply;
+mod triggers_trace;
 mod writers;

@@ -12,7 +12,9 @@ use tokio::{
 };
 use tokio_postgres::types::{ToSql, Type};
 
-use super::{Capture, Error, connect::Session, doorbell::Wish, error, listener::Listener, queue};
+use super::{
+    Capture, Error, connect::Session, doorbell::Wish, drift, error, listener::Listener, queue,
+};
 use crate::telemetry::Reason;
 
 /// Most scheduled changes fired by one statement.
@@ -107,7 +109,8 @@ impl<'a> Upkeep<'a> {
             self.listen_to_ourselves(listener),
             self.look_at_the_queue(),
             self.fire(next_due),
-            self.rotate()
+            self.rotate(),
+            drift::watch(self.capture, &self.session)
         )
         .map(|_| ())
     }

@@ -49,6 +49,11 @@ impl Session {
         Ok(Self { connection })
     }
 
+    /// The connection, for a verb with manners of its own.
+    pub(super) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+
     /// Begins a transaction that waits for no lock longer than [`LOCK_TIMEOUT`] and excludes other
     /// installers.
     pub(super) async fn begin(&mut self) -> Result<Transaction<'_, Postgres>, Error> {
@@ -69,7 +74,7 @@ pub(super) async fn commit(transaction: Transaction<'_, Postgres>) -> Result<(),
 }
 
 /// Tries again with a growing pause while a lock is not free.
-pub(super) async fn retrying(attempt: impl AsyncFn() -> Result<(), Error>) -> Result<(), Error> {
+pub(super) async fn retrying<T>(attempt: impl AsyncFn() -> Result<T, Error>) -> Result<T, Error> {
     let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(2));
     for _ in 1..ATTEMPTS {
         match attempt().await {

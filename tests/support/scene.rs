@@ -52,6 +52,11 @@ impl Scene {
         let applied = triggers::apply(&database.url, &files).await;
         applied.expect("packs");
         database.run(sql).await;
+        Self::on(database).await
+    }
+
+    /// A database that is there already.
+    pub(crate) async fn on(database: Database) -> Self {
         let daemon = Daemon::start(&database).await;
         let client = watch_everything(&daemon).await;
         Self {
