@@ -12,7 +12,8 @@ set search_path = pg_catalog, pg_temp
 as $$
     -- A clock that is read once is a bound for the index; one that is read for each row is not.
     with due as (
-        select entity, id, what, due_at, pgbell.again(due_at, every, clock_timestamp()) as next
+        select entity, id, what, due_at,
+               case when every is not null then pgbell.again(due_at, every, clock_timestamp()) end as next
           from pgbell.schedule
          where due_at <= (select clock_timestamp())
          order by due_at

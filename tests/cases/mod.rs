@@ -48,7 +48,7 @@ fn triggers_on(child: &str, table: &str) -> String {
     let triggers: Vec<_> = triggers
         .map(|part| part.replace(&format!("public.{table}"), &format!("public.{child}")))
         .collect();
-    triggers.join("\n").replace(";\n", ";") + ";"
+    triggers.join("\n")
 }
 
 async fn apply(database: &Database, file: SqlFile) {
