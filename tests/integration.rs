@@ -1,6 +1,7 @@
 //! pgbell from the outside: real Postgres, real sockets, one database per test.
 
 mod capture;
+mod cases;
 mod catalogue;
 mod command;
 mod database_faults;
@@ -12,6 +13,7 @@ mod gateway;
 mod install;
 mod limits;
 mod oracle;
+mod packs;
 mod poolers;
 mod proxy;
 mod resume;
@@ -22,5 +24,7 @@ mod shutdown;
 mod silence;
 mod slow;
 mod support;
+mod time;
 mod transports;
+mod triggers_apply;
 mod writers;

@@ -10,6 +10,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::{Client, NoTls, Statement};
 
 const DATABASE: &str = "shop";
+/// So many of the files are the shop itself; the others are trigger files.
+const SHOP: usize = 2;
 /// In the order in which they must be applied.
 const FILES: [&str; 6] = [
     "shop/schema",
@@ -43,7 +45,9 @@ impl Shop {
         runtime
             .block_on(async {
                 install::install(&url).await?;
-                triggers::apply(&url, &files).await
+                let (shop, watchers) = files.split_at(SHOP);
+                install::run(&url, shop).await?;
+                triggers::apply(&url, watchers).await.map(drop)
             })
             .map_err(io::Error::other)?;
         Ok(Self {

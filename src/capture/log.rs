@@ -34,8 +34,8 @@ const READ: &str = concat!(
     select pg_current_snapshot()::text,
            (select coalesce(horizon, '0') from pgbell.install),
            pg_sequence_last_value('pgbell.doorbell') is not null,
-           (select extract(epoch from min(due_at) - clock_timestamp())::float8
-              from pgbell.schedule where isfinite(due_at)),
+           (select (extract(epoch from min(due_at)) - extract(epoch from clock_timestamp()))::float8
+              from pgbell.schedule),
            pg_current_wal_insert_lsn(), pg_current_wal_flush_lsn(),
            null::xid8, null::timestamptz, null, null, null, null::text[], null::text[],
            null::jsonb, null::jsonb, null

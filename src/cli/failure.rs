@@ -30,6 +30,19 @@ impl Failure {
         }
     }
 
+    /// What was looked for was found, and has been printed.
+    pub(super) fn found() -> Self {
+        Self::plain("")
+    }
+
+    /// The command line is not enough.
+    pub(super) fn wrong(line: impl Into<String>) -> Self {
+        Self {
+            code: USAGE,
+            line: line.into(),
+        }
+    }
+
     /// The command line names something that is not there.
     pub(super) fn usage(what: &str, cause: &dyn Error) -> Self {
         Self {

@@ -52,14 +52,34 @@ pub enum Error {
         /// What the server says, with its hint.
         reason: String,
     },
-    /// A file ended the transaction that all files share.
+    /// A file would end the transaction that all files share.
     #[error(
-        "{file} ended the transaction that all files share, so what stood before that may be applied; \
-         remove begin, commit and rollback"
+        "{at}: this would end the transaction that all files share; remove begin, commit and \
+         rollback; nothing was changed"
     )]
-    EndedTransaction {
-        /// The file.
-        file: String,
+    EndsTransaction {
+        /// File and line.
+        at: String,
+    },
+    /// A trigger failed on a copy of its table, and would have failed every write.
+    #[error("{at}: {reason}; {mend}; nothing was changed")]
+    WouldFail {
+        /// File and line.
+        at: String,
+        /// What the server says, and when.
+        reason: String,
+        /// What to do about it.
+        mend: String,
+    },
+    /// Something that is named is not there.
+    #[error("{at}: {what}; {mend}; nothing was changed")]
+    Unknown {
+        /// File and line, or the argument.
+        at: String,
+        /// What is missing.
+        what: String,
+        /// What to do about it.
+        mend: String,
     },
 }
 
@@ -83,13 +103,24 @@ impl Error {
         Self::statement(&at, source)
     }
 
+    /// Of SQL that begins on `line` of a file.
+    pub(super) fn in_statement(file: &str, line: usize, sql: &str, source: &sqlx::Error) -> Self {
+        let position = match server_error(source).and_then(PgDatabaseError::position) {
+            Some(PgErrorPosition::Original(position)) => position,
+            _ => 1,
+        };
+        let before = sql.chars().take(position.saturating_sub(1));
+        let line = line + before.filter(|character| *character == '\n').count();
+        Self::statement(&format!("{file}:{line}"), source)
+    }
+
     pub(super) fn statement(at: &str, source: &sqlx::Error) -> Self {
         let at = at.to_owned();
         let Some(error) = server_error(source) else {
             let reason = source.to_string();
             return Self::Refused { at, reason };
         };
-        if matches!(error.code(), LOCK_NOT_AVAILABLE | DEADLOCK_DETECTED) {
+        if is_busy(error) {
             return Self::Busy { at };
         }
         let reason = reason(error);
@@ -97,11 +128,17 @@ impl Error {
     }
 }
 
-fn server_error(error: &sqlx::Error) -> Option<&PgDatabaseError> {
+/// Whether another try may go well: a lock, or somebody who changes the same object right now.
+fn is_busy(error: &PgDatabaseError) -> bool {
+    matches!(error.code(), LOCK_NOT_AVAILABLE | DEADLOCK_DETECTED)
+        || error.message().starts_with("tuple concurrently")
+}
+
+pub(super) fn server_error(error: &sqlx::Error) -> Option<&PgDatabaseError> {
     error.as_database_error()?.try_downcast_ref()
 }
 
-fn reason(error: &PgDatabaseError) -> String {
+pub(super) fn reason(error: &PgDatabaseError) -> String {
     let who = "use the owner of the database with CREATEROLE and membership in pgbell_owner, or a superuser";
     let fallback = (error.code() == INSUFFICIENT_PRIVILEGE).then_some(who);
     [

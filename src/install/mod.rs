@@ -56,6 +56,19 @@ pub async fn install(url: &str) -> Result<Installed, Error> {
     .await
 }
 
+/// Runs files as they are, all or none: tables and rows that are not pgbell's.
+pub async fn run(url: &str, files: &[SqlFile]) -> Result<(), Error> {
+    retrying(async || {
+        let mut session = Session::open(url).await?;
+        let mut transaction = session.begin().await?;
+        for file in files {
+            file.execute(&mut transaction).await?;
+        }
+        session::commit(transaction).await
+    })
+    .await
+}
+
 /// The SQL of [`install`] for a database without pgbell: what a careful administrator reads and
 /// runs by hand. A later [`install`] takes it from there.
 pub fn install_script() -> String {

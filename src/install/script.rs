@@ -36,7 +36,7 @@ pub(super) fn install() -> String {
     script
 }
 
-fn begin() -> String {
+pub(super) fn begin() -> String {
     format!("begin;\nset local lock_timeout = '{LOCK_TIMEOUT}';\n{INSTALLERS_LOCK};\n\n")
 }
 

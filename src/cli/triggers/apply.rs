@@ -2,10 +2,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Failure;
+use super::{Failure, files, report};
 use crate::{
     cli::{database::Database, output},
-    install::{SqlFile, triggers},
+    install::triggers,
 };
 
 /// `pgbell triggers apply`
@@ -16,30 +16,31 @@ pub(in crate::cli) struct Apply {
     files: Vec<PathBuf>,
     #[command(flatten)]
     database: Database,
-    /// Print the transaction instead of running it
+    /// Print the SQL of the difference instead of running it; without a database, of whole files
     #[arg(long)]
     print: bool,
+    /// Print one JSON document that says what was done
+    #[arg(long, conflicts_with = "print")]
+    json: bool,
 }
 
 impl Apply {
     pub(in crate::cli) async fn run(self) -> Result<(), Failure> {
-        let files = self.read()?;
+        let files = files::read(&self.files)?;
         if self.print {
-            return Ok(output::text(&triggers::apply_script(&files))?);
+            let sql = match self.database.load([])?.with_database() {
+                Ok(config) => {
+                    triggers::difference_script(config.database.url.reveal(), &files).await?
+                }
+                Err(_no_database) => triggers::apply_script(&files)?,
+            };
+            return Ok(output::text(&sql)?);
         }
         let config = self.database.require()?;
-        triggers::apply(config.database.url.reveal(), &files).await?;
-        for file in &files {
-            eprintln!("applied {}", file.name());
+        let findings = triggers::apply(config.database.url.reveal(), &files).await?;
+        match self.json {
+            true => report::actions_json(&findings),
+            false => report::actions(&findings),
         }
-        Ok(())
-    }
-
-    fn read(&self) -> Result<Vec<SqlFile>, Failure> {
-        let read = |path: &PathBuf| {
-            SqlFile::read(path)
-                .map_err(|error| Failure::usage(&format!("cannot read {}", path.display()), &error))
-        };
-        self.files.iter().map(read).collect()
     }
 }
