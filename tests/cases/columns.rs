@@ -214,7 +214,7 @@ async fn columns_that_come_and_go_between_two_writes_of_a_session_disturb_neithe
         "alter table orders add column gift boolean default true",
         "alter table orders drop column gift",
         "alter table orders drop column created_at, add column colour text",
-        "alter table orders alter column total type float8",
+        "alter table orders alter column note type varchar(200)",
     ]
     .iter()
     .enumerate()
