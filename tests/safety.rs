@@ -262,8 +262,8 @@ const UNFIT: &str = r#"
         select 'is security definer without a pinned search_path'
          where prosecdef and not coalesce(proconfig, '{}') @> '{"search_path=pg_catalog, pg_temp"}'
         union all
-        select 'is neither security definer nor SQL that can be inlined'
-         where not prosecdef
+        select 'neither pins a search_path nor is SQL that can be inlined'
+         where not prosecdef and not coalesce(proconfig, '{}') @> '{"search_path=pg_catalog, pg_temp"}'
            and (prolang <> (select oid from pg_language where lanname = 'sql') or proconfig is not null)
         union all
         select 'may be called by everybody'
