@@ -15,6 +15,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("change", &["cursor", "room"]),
     ("status", &[]),
     ("interest", &["room"]),
+    ("catalogue", &["room"]),
     ("history", &["change", "cursor", "room"]),
     ("telemetry", &[]),
     ("invalidation", &["change", "room"]),
@@ -62,8 +63,11 @@ const FLOORS: &[(&str, &[&str])] = &[
         "gateway",
         &["hub", "protocol", "room", "status", "telemetry"],
     ),
-    ("install", &["backoff"]),
-    ("config", &["capture", "coalesce", "gateway", "hub", "room"]),
+    ("install", &["backoff", "catalogue", "room"]),
+    (
+        "config",
+        &["capture", "catalogue", "coalesce", "gateway", "hub", "room"],
+    ),
     (
         "app",
         &[
@@ -89,8 +93,21 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "app", "backoff", "capture", "config", "cursor", "demo", "gateway", "install",
-            "protocol", "room",
+            "app",
+            "backoff",
+            "capture",
+            "catalogue",
+            "change",
+            "coalesce",
+            "config",
+            "cursor",
+            "demo",
+            "gateway",
+            "hub",
+            "install",
+            "interest",
+            "protocol",
+            "room",
         ],
     ),
 ];
@@ -210,9 +227,10 @@ fn each_outside_world_is_known_in_one_place() {
 
 #[test]
 fn the_decisions_know_no_clock_and_wait_for_nothing() {
-    const DECISIONS: [&str; 12] = [
+    const DECISIONS: [&str; 13] = [
         "coalesce/window.rs",
         "capture/doorbell.rs",
+        "capture/drift/schedule.rs",
         "capture/epoch.rs",
         "capture/position.rs",
         "hub/registry.rs",

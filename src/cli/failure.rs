@@ -86,6 +86,7 @@ impl From<install::Error> for Failure {
     fn from(error: install::Error) -> Self {
         let code = match error {
             install::Error::Unreachable { .. } => UNREACHABLE,
+            install::Error::UnfitEntity { .. } => USAGE,
             _ => PROBLEM,
         };
         let line = one_line(&error);

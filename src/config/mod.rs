@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use figment::Figment;
 use serde::{Deserialize, Serialize};
 
-use crate::{capture, coalesce, gateway, hub};
+use crate::{capture, catalogue, coalesce, gateway, hub};
 
 pub use address::masked;
 pub use error::Error;
@@ -43,6 +43,8 @@ pub struct Config {
     pub gateway: gateway::Config,
     /// Who may join which room.
     pub access: gateway::AccessConfig,
+    /// Events and rooms of the installation's own trigger files.
+    pub catalogue: catalogue::Config,
 }
 
 /// Where to look for settings, defaults aside.

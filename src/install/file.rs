@@ -20,6 +20,14 @@ impl SqlFile {
         }
     }
 
+    /// SQL that was put together.
+    pub(super) fn owned(name: &'static str, text: String) -> Self {
+        Self {
+            name: name.into(),
+            text: text.into(),
+        }
+    }
+
     /// Reads SQL from a file.
     pub fn read(path: &Path) -> io::Result<Self> {
         Ok(Self {

@@ -49,6 +49,11 @@ impl Session {
         Ok(Self { connection })
     }
 
+    /// The connection, for a verb with manners of its own.
+    pub(super) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+
     /// Begins a transaction that waits for no lock longer than [`LOCK_TIMEOUT`] and excludes other
     /// installers.
     pub(super) async fn begin(&mut self) -> Result<Transaction<'_, Postgres>, Error> {

@@ -24,7 +24,7 @@ use super::{
 use crate::install::{Error, SqlFile};
 
 /// What a look at the files may do to the database's patience.
-const MANNERS: &str = "set local statement_timeout = '10s'; set local pgbell.enabled = 'on'; \
+pub(super) const MANNERS: &str = "set local statement_timeout = '10s'; set local pgbell.enabled = 'on'; \
                        set local client_min_messages = 'error'";
 
 /// Compares, and leaves the transaction as it was. If there is a difference and `probes`, the

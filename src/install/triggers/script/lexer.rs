@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// What a piece of SQL is. White space and comments are no tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::install::triggers) enum Kind {
     /// A key word, a name without quotes, or a number.
     Word,
     /// A name in double quotes.
@@ -16,13 +16,13 @@ pub(super) enum Kind {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Token {
-    pub(super) kind: Kind,
-    pub(super) span: Range<usize>,
+pub(in crate::install::triggers) struct Token {
+    pub(in crate::install::triggers) kind: Kind,
+    pub(in crate::install::triggers) span: Range<usize>,
 }
 
 /// All tokens of `sql`, in order. A quote or comment that never ends goes to the end.
-pub(super) fn tokens(sql: &str) -> Vec<Token> {
+pub(in crate::install::triggers) fn tokens(sql: &str) -> Vec<Token> {
     let mut lexer = Lexer { sql, at: 0 };
     std::iter::from_fn(|| lexer.next()).collect()
 }

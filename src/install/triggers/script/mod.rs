@@ -3,7 +3,7 @@
 //! Pure, and forgiving: whatever the text is, it is split somehow, and nothing of it is lost. What
 //! is wrong with a statement is for the server to say.
 
-mod lexer;
+pub(super) mod lexer;
 mod parser;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,49 @@
+//! A first trigger file for a table: what an administrator would otherwise type.
+//!
+//! Pure: from a table's description to text. It guesses what columns mean by their names and types,
+//! and says in the file what it left out, because the file is there to be edited.
+
+mod columns;
+mod names;
+mod plan;
+mod sql;
+mod text;
+
+use super::shape::Table;
+use crate::{
+    catalogue::Catalogue,
+    install::{Error, session::Session},
+};
+
+use plan::Plan;
+
+/// How a starter file should look.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// What clients call one of what the table holds; otherwise the table's name in the singular.
+    pub entity: Option<String>,
+    /// Row triggers, for a table that logical replication writes to.
+    pub row_level: bool,
+}
+
+/// A first trigger file for a table of the database.
+pub async fn new_file(
+    url: &str,
+    table: &str,
+    options: &Options,
+    catalogue: &Catalogue,
+) -> Result<String, Error> {
+    let mut session = Session::open(url).await?;
+    let table = Table::read(session.connection(), table).await?;
+    text(&table, options, catalogue)
+}
+
+/// The file for a table.
+fn text(table: &Table, options: &Options, catalogue: &Catalogue) -> Result<String, Error> {
+    let plan = Plan::new(table, options, catalogue)?;
+    let body = match options.row_level {
+        false => text::statement_level(&plan),
+        true => text::row_level(&plan),
+    };
+    Ok(format!("{}{body}", text::header(&plan, catalogue)))
+}
