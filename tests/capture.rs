@@ -3,10 +3,12 @@
 use pgbell::demo::postgres::{Options, ThrowawayPostgres};
 use serde_json::json;
 
-use crate::support::{client::expect, daemon::Daemon, database::Database, soon};
-
-const SELL_ONE: &str =
-    "update inventory set quantity = quantity - 1 where product_id = 1 and variant_id is null";
+use crate::support::{
+    client::expect,
+    daemon::Daemon,
+    database::{Database, SELL_ONE},
+    soon,
+};
 
 #[tokio::test]
 async fn what_is_written_while_the_connections_are_cut_is_told_afterwards() {

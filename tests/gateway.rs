@@ -5,16 +5,18 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{client::Client, daemon::Daemon, database::Database, soon};
+use crate::support::{
+    client::Client,
+    daemon::Daemon,
+    database::{Database, SELL_ONE},
+    soon,
+};
 
 async fn shop() -> (Database, Daemon) {
     let database = Database::with_shop().await;
     let daemon = Daemon::start(&database).await;
     (database, daemon)
 }
-
-const SELL_ONE: &str =
-    "update inventory set quantity = quantity - 1 where product_id = 1 and variant_id is null";
 
 #[tokio::test]
 async fn a_client_is_welcomed_with_all_it_needs() {

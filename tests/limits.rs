@@ -5,12 +5,10 @@ use std::{net::TcpStream, process::Command};
 use crate::support::{
     client::Client,
     daemon::{Daemon, get},
-    database::Database,
+    database::{Database, SELL_ONE},
     program::Program,
 };
 
-const SELL_ONE: &str =
-    "update inventory set quantity = quantity - 1 where product_id = 1 and variant_id is null";
 const CUT_THE_DAEMON_OFF: &str = "select pg_terminate_backend(pid) from pg_stat_activity
      where datname = current_database() and pid <> pg_backend_pid()";
 

@@ -17,13 +17,10 @@ use tokio_util::sync::CancellationToken;
 use crate::support::{
     client::Client,
     daemon::{Daemon, get},
-    database::Database,
+    database::{Database, SELL_ONE},
     program::Program,
     soon,
 };
-
-const SELL_ONE: &str =
-    "update inventory set quantity = quantity - 1 where product_id = 1 and variant_id is null";
 
 /// Reads until the connection is closed; returns what it was told last.
 async fn farewell(client: &mut Client) -> Value {

@@ -8,12 +8,9 @@ use serde_json::json;
 use crate::support::{
     client::{changes_in, expect, ids_in},
     daemon::Daemon,
-    database::Database,
+    database::{Database, SELL_ONE},
     soon,
 };
-
-const SELL_ONE: &str =
-    "update inventory set quantity = quantity - 1 where product_id = 1 and variant_id is null";
 
 async fn doorbell_becomes(daemon: &Daemon, state: &str) {
     let becomes = async { while daemon.health().await["database"]["doorbell"] != state {} };

@@ -6,9 +6,10 @@ use serde_json::Number;
 
 use super::{
     Frame, Hub, Request,
+    log::Log,
     registry::{SessionKey, Subscribed},
     replay::{Entered, Replays, Told, statuses, unprovable},
-    resume::{Asked, Log, Reply},
+    resume::{Asked, Reply},
 };
 use crate::{
     change::ResyncReason,

@@ -11,6 +11,7 @@ mod config;
 mod drain;
 mod folding;
 mod frame;
+mod log;
 mod memory;
 mod missed;
 mod outbox;

@@ -19,6 +19,12 @@ static SERVER: OnceCell<ThrowawayPostgres> = OnceCell::const_new();
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 pub(crate) const TEMPLATE: &str = "shop_template";
 
+/// Changes the price of the first product of the shop.
+pub(crate) const REPRICE: &str = "update products set price = price + 1 where id = 1";
+/// Takes one of the first product from stock.
+pub(crate) const SELL_ONE: &str =
+    "update inventory set quantity = quantity - 1 where product_id = 1 and variant_id is null";
+
 /// A database with the shop, pgbell and the four core triggers, and no rows.
 pub(crate) struct Database {
     pub(crate) url: String,

@@ -28,13 +28,15 @@ impl Functions {
         connection: &mut PgConnection,
         parts: &[Part<'_>],
     ) -> Result<Self, Error> {
-        let mut schemas = vec!["pgbell".to_owned()];
+        let failed = |source| Error::statement("read the functions", &source);
+        let current = sqlx::query_scalar("select current_schema()::text");
+        let current: Option<String> = current.fetch_one(&mut *connection).await.map_err(failed)?;
+        let mut schemas: Vec<_> = current.into_iter().chain(["pgbell".to_owned()]).collect();
         for part in parts {
             if let Kind::Function(function) = &part.statement.kind {
-                schemas.extend(function.name.schema.clone().or(Some("public".to_owned())));
+                schemas.extend(function.name.schema.clone());
             }
         }
-        let failed = |source| Error::statement("read the functions", &source);
         let before = installed::functions(connection, &schemas)
             .await
             .map_err(failed)?;

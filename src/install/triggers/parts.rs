@@ -21,25 +21,20 @@ impl Part<'_> {
         format!("{}:{}", self.file.name(), self.statement.line)
     }
 
-    /// Whether functions may need it that are made after it.
+    /// Whether what comes after it may need it: a type, a schema, a setting.
     pub(super) fn is_ground(&self) -> bool {
         let mut words = self.statement.text.split_whitespace();
-        let create = words
-            .next()
-            .is_some_and(|word| word.eq_ignore_ascii_case("create"));
-        let grounds = [
-            "type",
-            "domain",
-            "schema",
-            "sequence",
-            "aggregate",
-            "operator",
-            "cast",
-        ];
-        let made = words.find(|word| !["or", "replace"].contains(&word.to_lowercase().as_str()));
-        create && made.is_some_and(|made| grounds.contains(&made.to_lowercase().as_str()))
+        let mut next = || words.next().unwrap_or_default().to_ascii_lowercase();
+        match next().as_str() {
+            "set" | "reset" => true,
+            "create" => GROUNDS.contains(&next().as_str()),
+            _ => false,
+        }
     }
 }
+
+/// What `create` makes without a lock on a business table.
+const GROUNDS: [&str; 4] = ["type", "domain", "schema", "sequence"];
 
 /// All statements of the files, in order.
 pub(super) fn parts(files: &[SqlFile]) -> Result<Vec<Part<'_>>, Error> {
