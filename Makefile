@@ -8,7 +8,7 @@ CARGO ?= cargo
 DENY  := $(CARGO) deny --config .deny.toml check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test audit soak bench-write bench-load bench-deaf bench-storm bench-recovery
+.PHONY: help setup demo build test test-matrix audit soak bench-write bench-load bench-deaf bench-storm bench-recovery
 
 help: ## Lists what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -32,6 +32,11 @@ test: setup ## Format, lints, documentation, every test, licences
 	else \
 	    echo 'licences were not checked: cargo install --locked cargo-deny'; \
 	fi
+
+MATRIX ?= 14 15 16 17 18
+
+test-matrix: setup ## Integration tests on PostgreSQL MATRIX="14 15 16 17 18"; TESTS="cases" runs some
+	MATRIX="$(MATRIX)" scripts/test-matrix $(TESTS)
 
 MINUTES ?= 30
 

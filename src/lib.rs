@@ -25,10 +25,12 @@
 //! - How nothing is lost: [`cursor`], then `capture/log.rs` and `capture/session.rs`.
 //! - When writers must ring: `capture/doorbell.rs`.
 //! - When a room is told: `coalesce/window.rs`.
+//! - How triggers that have drifted are found: `sql/core/drift.sql`, then `capture/drift/`.
 //! - What a slow client costs: `hub/outbox.rs`, then `hub/folding.rs`.
 //! - How clients are sent away: `hub/drain.rs`.
 //! - What clients that come back are told: `hub/memory/`, then `hub/resume.rs` and
 //!   `capture/history.rs`.
+//! - What a statement would tell, asked of the same code: `cli/triggers/trace/`.
 //! - How it all starts and stops: [`app`].
 //! - All of it at work: `tests/writers.rs`, which reads as a list of promises; and judged from
 //!   outside, under faults: `tests/oracle.rs`.

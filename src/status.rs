@@ -20,6 +20,13 @@ pub struct DatabaseStatus {
     /// What an operator should look at although changes arrive, by subject.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub warnings: BTreeMap<&'static str, String>,
+    /// Triggers that are not what was applied. They outlive a lost connection: nothing has mended
+    /// them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<Finding>,
+    /// Triggers that nobody recorded.
+    #[serde(skip)]
+    pub drift_notes: Vec<Finding>,
 }
 
 impl DatabaseStatus {
@@ -31,6 +38,8 @@ impl DatabaseStatus {
             doorbell: DoorbellState::Armed,
             problem: None,
             warnings: BTreeMap::new(),
+            drift: Vec::new(),
+            drift_notes: Vec::new(),
         }
     }
 }
@@ -57,4 +66,26 @@ pub enum DoorbellState {
     Muted,
     /// Commits ring, but some that began earlier may not; the daemon polls until those are over.
     Arming,
+}
+
+/// Something about a trigger that is not as it was applied, as `pgbell.drift()` tells it.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Finding {
+    /// One of a fixed set of names.
+    pub kind: String,
+    /// Which table it is about.
+    pub table: String,
+    /// The trigger, function, column or partition.
+    pub object: String,
+    /// What is the matter.
+    pub detail: String,
+    /// What to do.
+    pub mend: String,
+}
+
+impl Finding {
+    /// What tells it from others, however it is worded.
+    pub fn place(&self) -> (&str, &str, &str) {
+        (&self.kind, &self.table, &self.object)
+    }
 }

@@ -43,6 +43,19 @@ impl Reason {
     }
 }
 
+/// What kind of thing is counted, from a small fixed set of names.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub struct Kind {
+    kind: &'static str,
+}
+
+impl Kind {
+    /// Labels with `kind`.
+    pub fn new(kind: &'static str) -> Self {
+        Self { kind }
+    }
+}
+
 macro_rules! metrics {
     ($( $(#[doc = $help:literal])+ $name:ident: $kind:ty = $new:expr, )*) => {
         /// Everything that is counted.
@@ -89,6 +102,10 @@ metrics! {
     heartbeat_seconds: Histogram = latency(),
     /// How full the notification queue of the server is, from 0 to 1.
     notification_queue_usage: Gauge<f64, AtomicU64> = Gauge::default(),
+    /// Triggers that are not what was applied, by what is the matter.
+    trigger_drift: Family<Kind, Gauge> = Family::default(),
+    /// Looks at whether the triggers are what was applied, by outcome.
+    drift_looks: ByReason = Family::default(),
     /// Rooms with changes that wait for their window.
     pending_batches: Gauge = Gauge::default(),
     /// Entities that wait for the window of a room.

@@ -1,27 +1,33 @@
 //! pgbell from the outside: real Postgres, real sockets, one database per test.
 
 mod capture;
+mod cases;
 mod catalogue;
 mod command;
 mod database_faults;
 mod doorbell;
+mod drift;
 mod failover;
 mod floors;
 mod gateway;
 mod install;
 mod limits;
 mod oracle;
+mod packs;
 mod poolers;
 mod proxy;
 mod resume;
 mod rotation;
+mod safety;
 mod shortage;
 mod shutdown;
 mod silence;
 mod slow;
 mod support;
+mod time;
 mod transports;
 mod triggers_apply;
 mod triggers_check;
 mod triggers_new;
+mod triggers_trace;
 mod writers;

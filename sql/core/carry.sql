@@ -3,7 +3,7 @@
 -- Sends the change inside the notification instead of storing it. A payload has a hard limit, past which NOTIFY
 -- would fail the business write, so what is too long is first sent without old and new, then as "any thing of these
 -- kinds of rooms", and in the end as "anything". Where pgbell.ring is off the change is stored as usual, and found
--- by the daemon's safety read.
+-- by the daemon's safety read; where pgbell.tracing is on, what would have been sent is stored for the one who traces.
 create or replace function pgbell.carry()
 returns trigger
 language plpgsql
@@ -42,6 +42,10 @@ begin
             'old', new.old, 'new', new.new, 'origin', new.origin);
         exit when octet_length(payload) <= longest;
     end loop;
+
+    if current_setting('pgbell.tracing', true) = 'on' then
+        return new;
+    end if;
 
     perform pg_notify('pgbell', payload);
     return null;

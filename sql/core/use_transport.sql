@@ -30,7 +30,9 @@ begin
 
     -- Nobody rings where nobody listens for rings, and where the change itself is the notification.
     -- The doorbell is the daemon's to arm again.
-    if transport <> 'doorbell' and pg_sequence_last_value('pgbell.doorbell') is null then
+    if transport <> 'doorbell'
+       and pg_sequence_last_value('pgbell.doorbell') is distinct from (case transport when 'payload' then 2 else 1 end)
+    then
         perform pgbell.mute();
     end if;
 end

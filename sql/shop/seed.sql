@@ -94,3 +94,43 @@ select purchase.id, product.id, purchase.id % 3 + 1, product.price
   from orders as purchase
   join products as product on product.seller_id = purchase.seller_id and product.id % 25 = purchase.id % 25
  where not exists (select from order_items);
+
+insert into carts (user_id)
+select n from generate_series(1, 10) as n
+ where not exists (select from carts)
+ order by n;
+
+insert into cart_items (cart_id, product_id, quantity)
+select cart.id, product.id, 1 + product.id % 3
+  from carts as cart
+  join products as product on product.id % 60 = cart.id
+ where not exists (select from cart_items)
+ order by cart.id, product.id;
+
+insert into wholesale_invitations (seller_id, buyer_id, status)
+select n, n + 10, (array['sent', 'accepted', 'rejected'])[n % 3 + 1]
+  from generate_series(1, 6) as n
+ where not exists (select from wholesale_invitations)
+ order by n;
+
+insert into wholesale_orders (seller_id, buyer_id, status, total, deposit_paid_at)
+select n, n + 10, 'placed', n * 500, case when n % 2 = 0 then now() - interval '1 hour' end
+  from generate_series(1, 4) as n
+ where not exists (select from wholesale_orders)
+ order by n;
+
+-- A draft, one that is waited for, and one that is about to expire.
+insert into quotations (seller_id, buyer_id, status, total, sent_at, expires_at)
+select seller_id, buyer_id, status, total, now() + sent, now() + expires
+  from (values (1, 11, 'draft', 900, null, interval '7 days'),
+               (2, 12, 'sent', 1200, interval '-1 hour', interval '7 days'),
+               (3, 13, 'sent', 450, interval '-1 day', interval '3 minutes')
+       ) as quotation (seller_id, buyer_id, status, total, sent, expires)
+ where not exists (select from quotations)
+ order by seller_id;
+
+insert into notifications (user_id, kind, title)
+select user_id, kind, title
+  from (values (1, 'order', 'Your order is on its way'), (null, 'system', 'Welcome to the shop')
+       ) as notification (user_id, kind, title)
+ where not exists (select from notifications);

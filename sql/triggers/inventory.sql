@@ -13,9 +13,22 @@
 -- after that. pgbell.inventory_updated() does without the setting, which every sale would pay for: its plans for
 -- bulk_limit rows stay below jit_above_cost.
 -- Other column names? Change them in the select lists; a new event is a new line.
+-- Needed are id, product_id and quantity. For another column that your table lacks, write null wherever a trigger
+-- function reads it; for reserved write 0.
 
 -- Seller and store are the product's. The owner of the functions may read just that.
 grant select (id, seller_id, store_id) on public.products to pgbell_owner;
+
+-- Row-level security would hide all products from that role, and so sellers and shops from what they are told.
+do $$
+begin
+    if (select relrowsecurity from pg_catalog.pg_class where oid = 'public.products'::regclass)
+       and not exists (select from pg_catalog.pg_policy
+                        where polrelid = 'public.products'::regclass and polname = 'pgbell_reads') then
+        create policy pgbell_reads on public.products for select to pgbell_owner using (true);
+    end if;
+end
+$$;
 
 create or replace function pgbell.inventory_inserted()
 returns trigger

@@ -4,7 +4,8 @@
 --   order:status_changed                             status, and with it order:completed, order:cancelled,
 --                                                    order:shipped, order:refunded where that is the new one
 --   order:payment_changed                            payment_status
---   order:updated                                    any other column, or the order is gone (op delete)
+--   order:updated                                    any other column, or the order is gone (op delete); shops hear
+--                                                    only of orders that move to or from them
 --   analytics:sale_completed, analytics:revenue_updated
 --                                                    status becomes completed, or payment_status paid
 --
@@ -14,6 +15,8 @@
 -- jit is off because a session keeps the plan of its first statement: a large first one would have every small one
 -- after it compiled.
 -- Other column names? Change them in the select lists; a new event is a new line.
+-- Needed are id, user_id, seller_id, store_id and status. For another column that your table lacks, write null wherever
+-- a function reads it, or delete the event.
 
 create or replace function pgbell.orders_inserted()
 returns trigger
@@ -98,7 +101,7 @@ begin
                    || case when o.user_id <> n.user_id then array['user:' || o.user_id] end
                    || case when o.seller_id <> n.seller_id then array['seller:' || o.seller_id] end as people,
                array['shop_' || n.store_id]
-                   || case when o.store_id <> n.store_id then array['shop_' || o.store_id] end as shop,
+                   || case when o.store_id <> n.store_id or n.store_id is null then array['shop_' || o.store_id] end as shop,
                array['analytics:' || n.seller_id, 'admin:metrics'] as metrics,
                jsonb_build_object('status', o.status, 'tracking_number', o.tracking_number) as old_status,
                jsonb_build_object('status', n.status, 'tracking_number', n.tracking_number) as new_status
@@ -121,7 +124,8 @@ begin
                jsonb_build_object('payment_status', n.payment_status)
          where change.op = 'update' and o.payment_status is distinct from n.payment_status
         union all
-        select 'order', id, 'order:updated', people, null, null
+        select 'order', id, 'order:updated',
+               people || case when change.op = 'update' and o.store_id is distinct from n.store_id then shop end, null, null
          where change.op = 'delete'
             or change.op = 'update'
                and (o.order_number, o.user_id, o.seller_id, o.store_id, o.total, o.tracking_number, o.note)

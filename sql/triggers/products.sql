@@ -13,6 +13,8 @@
 -- after it compiled.
 -- Other column names? Change them in the select lists; a new event is a new line. Only values that everybody in
 -- the rooms may see belong into the last two columns. Editing a function never locks the table.
+-- Needed are id, seller_id and store_id. For another column that your table lacks, write null wherever a function
+-- reads it, or delete the event.
 
 create or replace function pgbell.products_inserted()
 returns trigger

@@ -11,9 +11,22 @@
 -- jit is off because a session keeps the plan of its first statement: a large first one would have every small one
 -- after it compiled.
 -- Other column names? Change them in the select lists; a new event is a new line.
+-- Needed are id, product_id, discount_percent and starts_at. For another column that your table lacks, write null
+-- wherever a trigger function or the last statement reads it.
 
 -- Seller and store are the product's. The owner of the functions may read just that.
 grant select (id, seller_id, store_id) on public.products to pgbell_owner;
+
+-- Row-level security would hide all products from that role, and so sellers and shops from what they are told.
+do $$
+begin
+    if (select relrowsecurity from pg_catalog.pg_class where oid = 'public.products'::regclass)
+       and not exists (select from pg_catalog.pg_policy
+                        where polrelid = 'public.products'::regclass and polname = 'pgbell_reads') then
+        create policy pgbell_reads on public.products for select to pgbell_owner using (true);
+    end if;
+end
+$$;
 
 -- What one sale will do, and when, seen from now: nothing for moments that have passed.
 -- No search_path of its own, so that it melts into the statement that uses it; every caller has pinned one.
@@ -53,11 +66,13 @@ begin
         return null;
     end if;
 
-    -- However many there are: what time will do to them cannot be found later.
+    -- However many there are: what time will do to them cannot be found later. Nothing makes sure that an id is
+    -- there once, in partitions for example, and no write may fail for that.
     insert into pgbell.schedule (entity, id, what, due_at, events, rooms, new)
-    select 'sale', moment.*
+    select distinct on (moment.id, moment.what) 'sale', moment.*
       from new_rows as n,
            pgbell.sale_moments(n.id, n.product_id, n.discount_percent, n.starts_at, n.ends_at) as moment
+     order by moment.id, moment.what, moment.due_at
     on conflict (entity, id, what) do update
        set (due_at, events, rooms, old, new) = (excluded.due_at, excluded.events, excluded.rooms, null, excluded.new);
 
@@ -118,12 +133,14 @@ begin
                 where (o.product_id, o.discount_percent, o.starts_at, o.ends_at)
                       is distinct from (n.product_id, n.discount_percent, n.starts_at, n.ends_at)));
 
+        -- Where two foreign keys of a sale follow one statement, new_rows holds it twice, one step after the other.
         insert into pgbell.schedule (entity, id, what, due_at, events, rooms, new)
-        select 'sale', moment.*
-          from old_rows as o full join new_rows as n using (id),
+        select distinct on (moment.id, moment.what) 'sale', moment.*
+          from old_rows as o full join (select *, row_number() over () as step from new_rows) as n using (id),
                pgbell.sale_moments(n.id, n.product_id, n.discount_percent, n.starts_at, n.ends_at) as moment
          where (o.product_id, o.discount_percent, o.starts_at, o.ends_at)
                is distinct from (n.product_id, n.discount_percent, n.starts_at, n.ends_at)
+         order by moment.id, moment.what, n.step desc
         on conflict (entity, id, what) do update
            set (due_at, events, rooms, old, new) = (excluded.due_at, excluded.events, excluded.rooms, null, excluded.new);
     end if;

@@ -36,6 +36,10 @@ pub struct DatabaseConfig {
     /// Most changes taken by one read of the log. What a longer backlog holds is not told entity by
     /// entity: every room is told to resync.
     pub read_limit: u32,
+    /// Time between looks at whether the triggers are still what was applied, where nothing tells
+    /// of DDL earlier. A minute at most where no event trigger could be installed.
+    #[serde(with = "compact::required")]
+    pub drift_interval: Duration,
 }
 
 impl Default for DatabaseConfig {
@@ -50,6 +54,7 @@ impl Default for DatabaseConfig {
             connect_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(10),
             read_limit: 100_000,
+            drift_interval: Duration::from_secs(300),
         }
     }
 }

@@ -119,15 +119,27 @@ impl Session {
         doing: &'static str,
         sql: &str,
     ) -> Result<Vec<Option<String>>, Error> {
+        let rows = self.all_texts(doing, sql).await?;
+        rows.into_iter().next().ok_or(Error::NoPosition)
+    }
+
+    /// The same for every row that `sql` brings.
+    pub(super) async fn all_texts(
+        &self,
+        doing: &'static str,
+        sql: &str,
+    ) -> Result<Vec<Vec<Option<String>>>, Error> {
         let answer = self.ask(doing, self.client.simple_query(sql)).await?;
-        let row = answer.iter().find_map(|message| match message {
+        let rows = answer.iter().filter_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
         });
-        let row = row.ok_or(Error::NoPosition)?;
-        Ok((0..row.len())
-            .map(|column| row.get(column).map(str::to_owned))
-            .collect())
+        let texts = rows.map(|row| {
+            (0..row.len())
+                .map(|column| row.get(column).map(str::to_owned))
+                .collect()
+        });
+        Ok(texts.collect())
     }
 
     /// Why the connection ended, if it has and the reason is known.

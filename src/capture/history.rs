@@ -19,7 +19,7 @@ use super::{
     epoch,
     error::chain,
     log,
-    row::{LogRow, Xid8},
+    row::{LogRow, Xid8, columns_of_change},
     server::Server,
 };
 use crate::{
@@ -36,7 +36,7 @@ use crate::{
 /// may be far back, and of those from the lowest `xmax` of all positions on.
 ///
 /// Planned for each question, because only constants let Postgres look rooms up in a hash table.
-const READ: &str = "
+const READ: &str = concat!("
       with bounds as materialized (
            select greatest($2::text::xid8, (select xid from pgbell.change where xid >= $2::text::xid8
                                              order by xid desc offset $4 limit 1)) as lowest)
@@ -48,18 +48,18 @@ const READ: &str = "
            null::text[], null::text[], null::jsonb, null::jsonb, null
       from pgbell.install, bounds
     union all
-    select null, null, null, null, xid, at, entity, id, op, events, rooms, old, new, origin
+    select null, null, null, null, ", columns_of_change!(), "
       from (select * from pgbell.change
              where xid = any ($1::text[]::xid8[]) and xid < (select lowest from bounds)
              limit $4) as late
      where exists (select from unnest(rooms) as room where room = any ($3) or room like '%*')
     union all
-    select null, null, null, null, xid, at, entity, id, op, events, rooms, old, new, origin
+    select null, null, null, null, ", columns_of_change!(), "
       from (select * from pgbell.change
              where xid >= (select lowest from bounds)
              order by xid
              limit 2 * $4) as recent
-     where exists (select from unnest(rooms) as room where room = any ($3) or room like '%*')";
+     where exists (select from unnest(rooms) as room where room = any ($3) or room like '%*')");
 
 const TYPES: [Type; 4] = [Type::TEXT_ARRAY, Type::TEXT, Type::TEXT_ARRAY, Type::INT8];
 

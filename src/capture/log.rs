@@ -18,7 +18,7 @@ use super::{
     Capture, Error,
     connect::Session,
     position::{Incarnation, Lsn, last_record},
-    row::{LogRow, Xid8},
+    row::{LogRow, Xid8, columns_of_change},
 };
 use crate::{
     change::Change,
@@ -29,24 +29,30 @@ use crate::{
 
 /// The first row describes the read; the others are changes. The snapshot the function returns is
 /// the one the statement reads with. Parts of the union run in order, but nothing relies on it.
-const READ: &str = "
+const READ: &str = concat!(
+    "
     select pg_current_snapshot()::text,
            (select coalesce(horizon, '0') from pgbell.install),
            pg_sequence_last_value('pgbell.doorbell') is not null,
-           (select extract(epoch from min(due_at) - clock_timestamp())::float8
-              from pgbell.schedule where isfinite(due_at)),
+           (select (extract(epoch from min(due_at)) - extract(epoch from clock_timestamp()))::float8
+              from pgbell.schedule),
            pg_current_wal_insert_lsn(), pg_current_wal_flush_lsn(),
            null::xid8, null::timestamptz, null, null, null, null::text[], null::text[],
            null::jsonb, null::jsonb, null
     union all
-    select null, null, null, null, null, null, xid, at, entity, id, op, events, rooms, old, new, origin
+    select null, null, null, null, null, null, ",
+    columns_of_change!(),
+    "
       from pgbell.change
      where xid = any (array(select pg_snapshot_xip($1::text::pg_snapshot)))
     union all
-    select null, null, null, null, null, null, xid, at, entity, id, op, events, rooms, old, new, origin
+    select null, null, null, null, null, null, ",
+    columns_of_change!(),
+    "
       from pgbell.change
      where xid >= pg_snapshot_xmax($1::text::pg_snapshot)
-     limit $2";
+     limit $2"
+);
 
 /// The statement is planned once, perhaps while the log is empty, and then used on a log of any
 /// size: only index scans are good plans for it. `read only` because reading is all it may do.

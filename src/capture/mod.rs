@@ -4,14 +4,15 @@
 //! `session` drives one set of connections: `listener` hears the doorbell and never waits for
 //! anything, `log` reads what became visible, `upkeep` does what somebody has to do for the log.
 //! `doorbell` decides whether writers should ring, `epoch` whether a position can still be trusted,
-//! `position` how much of what was read may be handed out. `history` reads what clients missed, and
-//! `queue` watches the server's notification queue.
+//! `position` how much of what was read may be handed out. `history` reads what clients missed,
+//! `queue` watches the server's notification queue, and `drift` the triggers.
 //! A session that fails is followed by another after a backoff; the position outlives it, so that
 //! what was written meanwhile is read, or the gap is told.
 
 mod config;
 mod connect;
 mod doorbell;
+mod drift;
 mod epoch;
 mod error;
 mod history;
@@ -34,6 +35,7 @@ use tracing::{info, warn};
 
 pub use config::{DatabaseConfig, LogConfig, Secret, Transport};
 pub use error::Error;
+pub use row::{Reading, read_row};
 pub use server::check_url;
 
 use position::Position;

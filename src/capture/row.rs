@@ -6,6 +6,7 @@
 
 use std::{error::Error, sync::Arc};
 
+use indexmap::IndexSet;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -16,10 +17,34 @@ use tokio_postgres::{
 
 use crate::{
     change::{Change, Columns, Op},
-    interest::Interested,
+    interest::{Interest, Interested},
     room::Target,
     telemetry::Metrics,
 };
+
+/// Largest `old` or `new`, in bytes, that is passed on: values are a courtesy, and clients fetch.
+const MOST_VALUES: usize = 64 * 1024;
+
+/// Deepest nesting of values: parsers give up, clients' too, long before Postgres does.
+const MOST_DEPTH: usize = 64;
+
+/// Longest `entity`, `id`, `origin` or event, in bytes.
+const LONGEST_NAME: usize = 1024;
+
+/// Most events of one row.
+const MOST_EVENTS: usize = 100;
+
+/// The columns of a change in the order in which they are read. Values that are far too large stay
+/// in the database, which knows their size without looking at them; what stands in for them is no
+/// object, and so read as none and counted.
+macro_rules! columns_of_change {
+    () => {
+        "xid, at, entity, id, op, events, rooms, \
+         case when pg_column_size(old) > 65536 then '0' else old end, \
+         case when pg_column_size(new) > 65536 then '0' else new end, origin"
+    };
+}
+pub(super) use columns_of_change;
 
 /// One row as it was written.
 #[derive(Debug, Default, Deserialize)]
@@ -36,6 +61,29 @@ pub(super) struct LogRow {
     pub(super) old: Option<Box<RawValue>>,
     pub(super) new: Option<Box<RawValue>>,
     pub(super) origin: Option<String>,
+}
+
+/// What the daemon makes of one row.
+#[derive(Debug)]
+pub struct Reading {
+    /// The change, unless nobody would be told of it.
+    pub change: Option<Change>,
+    /// Whether its author made a mistake.
+    pub is_malformed: bool,
+}
+
+/// Reads a row that is given in the form of a payload as the daemon would, for clients in `rooms`, or
+/// for everybody.
+pub fn read_row(json: &str, rooms: Option<&Interest>) -> Reading {
+    let (row, is_malformed) = match serde_json::from_str::<LogRow>(json) {
+        Ok(row) => (row, false),
+        Err(_) => (LogRow::unreadable(), true),
+    };
+    let reading = row.read(|target| rooms.is_none_or(|rooms| rooms.now().in_target(target)));
+    Reading {
+        is_malformed: is_malformed || reading.is_malformed,
+        ..reading
+    }
 }
 
 impl LogRow {
@@ -81,30 +129,64 @@ impl LogRow {
         interest: &Interested<'_>,
         metrics: &Metrics,
     ) -> Option<Change> {
-        let mut malformed = self.entity.is_none() || self.id.is_none();
-        let mut targets = self.targets(&mut malformed);
-        let old = columns(self.old, &mut malformed);
-        let new = columns(self.new, &mut malformed);
-        if malformed || targets.is_empty() {
+        let reading = self.read(|target| interest.in_target(target));
+        if reading.is_malformed {
             metrics.malformed_changes.inc();
         }
-        targets.retain(|target| interest.in_target(target));
+        reading.change
+    }
+
+    fn read(self, hears: impl Fn(&Target) -> bool) -> Reading {
+        let mut is_malformed = false;
+        let row = self.within_bounds(&mut is_malformed);
+        is_malformed |= row.entity.is_none() || row.id.is_none();
+        let targets = row.targets(hears, &mut is_malformed);
+        let old = columns(row.old, &mut is_malformed);
+        let new = columns(row.new, &mut is_malformed);
         if targets.is_empty() {
-            return None;
+            return Reading {
+                change: None,
+                is_malformed,
+            };
         }
-        let events = self.events.unwrap_or_default().into_iter().flatten();
-        Some(Change {
-            xid: self.xid,
-            at: self.at.unwrap_or_else(Timestamp::now),
-            entity: self.entity.as_deref().unwrap_or("unknown").into(),
-            id: self.id.as_deref().unwrap_or(Change::EVERY).into(),
-            op: Op::from_column(self.op.as_deref()),
+        let events = row.events.unwrap_or_default().into_iter().flatten();
+        let change = Change {
+            xid: row.xid,
+            at: row.at.unwrap_or_else(Timestamp::now),
+            entity: row.entity.as_deref().unwrap_or("unknown").into(),
+            id: row.id.as_deref().unwrap_or(Change::EVERY).into(),
+            op: Op::from_column(row.op.as_deref()),
             events: events.map(Arc::from).collect(),
             targets,
             old,
             new,
-            origin: self.origin.map(Arc::from),
-        })
+            origin: row.origin.map(Arc::from),
+        };
+        Reading {
+            change: Some(change),
+            is_malformed,
+        }
+    }
+
+    /// Without what is too long to be passed on. A row whose entity or events cannot be named is about
+    /// anything in its rooms.
+    fn within_bounds(mut self, malformed: &mut bool) -> Self {
+        if self.origin.as_deref().is_some_and(is_too_long) {
+            *malformed = true;
+            self.origin = None;
+        }
+        if self.cannot_be_named() {
+            *malformed = true;
+            self.entity = self.entity.filter(|name| !is_too_long(name));
+            (self.id, self.events, self.old, self.new) = (None, None, None, None);
+        }
+        self
+    }
+
+    fn cannot_be_named(&self) -> bool {
+        let events = self.events.iter().flatten().flatten();
+        let names = self.entity.iter().chain(&self.id);
+        events.clone().count() > MOST_EVENTS || names.chain(events).any(|name| is_too_long(name))
     }
 
     /// The transaction of the row whose columns begin at `first`.
@@ -112,22 +194,53 @@ impl LogRow {
         row.try_get::<_, Xid8>(first).map(|xid| xid.0)
     }
 
-    fn targets(&self, malformed: &mut bool) -> Vec<Target> {
-        let mut targets: Vec<Target> = Vec::new();
+    /// Who of those that `hears` knows is told. Naming nobody at all is a mistake.
+    fn targets(&self, hears: impl Fn(&Target) -> bool, malformed: &mut bool) -> Vec<Target> {
+        let mut targets = IndexSet::new();
+        let mut names_somebody = false;
         for name in self.rooms.iter().flatten().flatten() {
             match name.parse() {
-                Ok(target) if targets.contains(&target) => {}
-                Ok(target) => targets.push(target),
+                Ok(target) => {
+                    names_somebody = true;
+                    if hears(&target) {
+                        targets.insert(target);
+                    }
+                }
                 Err(_) => *malformed = true,
             }
         }
-        targets
+        *malformed |= !names_somebody;
+        targets.into_iter().collect()
     }
+}
+
+/// How deep brackets are nested in JSON that is known to be well formed.
+fn depth(json: &str) -> usize {
+    let (mut deepest, mut depth, mut quoted, mut escaped) = (0, 0_usize, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => depth += 1,
+            b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+fn is_too_long(name: &str) -> bool {
+    name.len() > LONGEST_NAME
 }
 
 fn columns(json: Option<Box<RawValue>>, malformed: &mut bool) -> Option<Arc<Columns>> {
     let json = json.filter(|json| json.get() != "null")?;
-    let columns = serde_json::from_str::<Columns>(json.get()).ok();
+    let fit = |json: &&str| json.len() <= MOST_VALUES && depth(json) <= MOST_DEPTH;
+    let columns = Some(json.get())
+        .filter(fit)
+        .and_then(|json| serde_json::from_str::<Columns>(json).ok());
     *malformed |= columns.is_none();
     columns.filter(|columns| !columns.is_empty()).map(Arc::new)
 }
@@ -167,7 +280,6 @@ impl<'a> FromSql<'a> for Xid8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::interest::Interest;
 
     fn change(json: &str) -> (Option<Change>, u64) {
         let (metrics, interest) = (Metrics::new(), Interest::default());
@@ -202,6 +314,33 @@ mod tests {
             2,
             "product:1, and shop_* which may be many"
         );
+    }
+
+    #[test]
+    fn brackets_in_texts_nest_nothing() {
+        assert_eq!(depth(r#"{"a[{\"[\\":[[1],{"b":"]]"}]}"#), 3);
+    }
+
+    #[test]
+    fn what_is_too_long_to_pass_on_is_left_out_and_what_cannot_be_named_is_anything() {
+        let long = "x".repeat(LONGEST_NAME + 1);
+        let row =
+            |part: &str| format!(r#"{{"entity":"product","id":"1","rooms":["product:1"],{part}}}"#);
+        let (change, malformed) = self::change(&row(&format!(
+            r#""new":{{"a":"{}"}},"origin":"{long}""#,
+            long.repeat(64)
+        )));
+        let change = change.unwrap();
+        assert!(change.new.is_none() && change.origin.is_none() && !change.is_bulk());
+        assert_eq!(malformed, 1);
+        let events = vec![r#""a:b""#; MOST_EVENTS + 1].join(",");
+        for part in [
+            format!(r#""events":["a:{long}"]"#),
+            format!(r#""events":[{events}]"#),
+        ] {
+            let (change, malformed) = self::change(&row(&part));
+            assert!(change.unwrap().is_bulk() && malformed == 1);
+        }
     }
 
     #[test]

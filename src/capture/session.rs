@@ -1,11 +1,11 @@
 //! One set of connections, from LISTEN to the first failure.
 
-use std::time::{Duration, Instant};
-
-use tokio::{
-    sync::watch,
-    time::{sleep, timeout},
+use std::{
+    future::pending,
+    time::{Duration, Instant},
 };
+
+use tokio::{sync::watch, time::sleep};
 use tracing::{debug, info, warn};
 
 use super::{
@@ -287,12 +287,16 @@ impl Session<'_> {
     }
 
     async fn rings_within(&self, patience: Duration) -> bool {
-        match self.listener {
-            Some(listener) => timeout(patience, listener.bell.wake()).await.is_ok(),
-            None => {
-                sleep(patience).await;
-                false
+        let rings = async {
+            match self.listener {
+                Some(listener) => listener.bell.wake().await,
+                None => pending().await,
             }
+        };
+        tokio::select! {
+            () = rings => true,
+            () = self.upkeep.fired() => true,
+            () = sleep(patience) => false,
         }
     }
 }

@@ -7,19 +7,35 @@ use std::{
 };
 
 use tokio::{
-    sync::watch,
-    time::{Instant, interval, sleep, sleep_until, timeout},
+    sync::{Notify, watch},
+    time::{Instant, interval, sleep_until, timeout},
 };
 use tokio_postgres::types::{ToSql, Type};
 
-use super::{Capture, Error, connect::Session, doorbell::Wish, error, listener::Listener, queue};
+use super::{
+    Capture, Error, connect::Session, doorbell::Wish, drift, error, listener::Listener, queue,
+};
 use crate::telemetry::Reason;
 
 /// Most scheduled changes fired by one statement.
 const FIRE_BATCH: i32 = 500;
+/// Most statements of that kind between two reads.
+const FIRE_BATCHES: u32 = 8;
 
 /// Time until the next attempt to fire what the server refused to.
 const AFTER_REFUSAL: Duration = Duration::from_secs(1);
+
+/// Time until the next attempt after one that found nothing: another daemon is just firing it, the
+/// server's clock has not got there, or a transaction holds it. It doubles up to a bound that still
+/// lets others come in time.
+const AFTER_NOTHING: Duration = Duration::from_millis(1);
+const LONGEST_AFTER_NOTHING: Duration = Duration::from_millis(16);
+
+/// Moments that several daemons fire, and leaves that rotate, are decided row by row as they are now,
+/// whatever the database sets for everybody else.
+const SETTINGS: &str = "
+    set jit = off;
+    set default_transaction_isolation = 'read committed'";
 
 type Param<'a> = (&'a (dyn ToSql + Sync), Type);
 
@@ -29,6 +45,7 @@ pub(super) struct Upkeep<'a> {
     capture: &'a Capture,
     session: Session,
     crowded: AtomicBool,
+    fired: Notify,
 }
 
 impl<'a> Upkeep<'a> {
@@ -38,6 +55,7 @@ impl<'a> Upkeep<'a> {
             capture,
             session,
             crowded: AtomicBool::new(false),
+            fired: Notify::new(),
         }
     }
 
@@ -45,7 +63,7 @@ impl<'a> Upkeep<'a> {
     /// configured transport.
     pub(super) async fn prepare(&self) -> Result<(), Error> {
         let database = &self.capture.database;
-        self.session.set(database, "set jit = off").await?;
+        self.session.set(database, SETTINGS).await?;
         let query = "select pgbell.enter_timeline()";
         self.session.row("look at the timeline", query, &[]).await?;
         let transport = database.transport.as_str();
@@ -91,7 +109,8 @@ impl<'a> Upkeep<'a> {
             self.listen_to_ourselves(listener),
             self.look_at_the_queue(),
             self.fire(next_due),
-            self.rotate()
+            self.rotate(),
+            drift::watch(self.capture, &self.session)
         )
         .map(|_| ())
     }
@@ -143,36 +162,57 @@ impl<'a> Upkeep<'a> {
         Ok(())
     }
 
-    /// Turns scheduled changes into changes when their moment has come.
+    /// Waits until moments have been fired. The reader does not wait for a ring of ours, which may be
+    /// muted, or off in this database.
+    pub(super) async fn fired(&self) {
+        self.fired.notified().await;
+    }
+
+    /// Turns scheduled changes into changes when their moment has come. Each read tells anew how long
+    /// that is by the server's clock, so a clock that jumps is noticed by the next read.
     async fn fire(&self, mut next_due: watch::Receiver<Option<Instant>>) -> Result<(), Error> {
+        let mut pause = Duration::ZERO;
+        let mut not_before = Instant::now();
         loop {
             let due = *next_due.borrow_and_update();
+            let when = due.unwrap_or_else(far_future).max(not_before);
             tokio::select! {
                 changed = next_due.changed() => if changed.is_err() { return Ok(()) },
-                () = sleep_until(due.unwrap_or_else(far_future)), if due.is_some() => {
-                    if !self.fire_now().await? {
-                        sleep(AFTER_REFUSAL).await;
-                        continue;
-                    }
+                () = sleep_until(when), if due.is_some() => {
+                    pause = match self.fire_all().await? {
+                        None => AFTER_REFUSAL,
+                        Some(0) => (pause * 2).clamp(AFTER_NOTHING, LONGEST_AFTER_NOTHING),
+                        Some(_) => Duration::ZERO,
+                    };
+                    not_before = Instant::now() + pause;
                     // The read that sees them also tells what is due next.
+                    self.fired.notify_one();
                     if next_due.changed().await.is_err() { return Ok(()) }
                 }
             }
         }
     }
 
-    /// Returns false if the server refused.
-    async fn fire_now(&self) -> Result<bool, Error> {
+    /// Fires what is due, and says how many that were; `None` if the server refused.
+    async fn fire_all(&self) -> Result<Option<u64>, Error> {
         let query = "select pgbell.fire_due($1)";
         let params: &[Param] = &[(&FIRE_BATCH, Type::INT4)];
         let doing = "fire scheduled changes";
-        let fired = self.session.row(doing, query, params).await;
-        let Some(row) = self.unless_refused("schedule", fired)? else {
-            return Ok(false);
-        };
-        let fired = row.get::<_, i32>(0).max(0) as u64;
-        self.capture.metrics.scheduled_changes.inc_by(fired);
-        Ok(true)
+        let mut all = 0;
+        // What more there is waits for a read between, which keeps backlogs short.
+        for _ in 0..FIRE_BATCHES {
+            let fired = self.session.row(doing, query, params).await;
+            let Some(row) = self.unless_refused("schedule", fired)? else {
+                return Ok(None);
+            };
+            let fired = row.get::<_, i32>(0).max(0) as u64;
+            self.capture.metrics.scheduled_changes.inc_by(fired);
+            all += fired;
+            if fired < FIRE_BATCH as u64 {
+                break;
+            }
+        }
+        Ok(Some(all))
     }
 
     /// Gives the log a look: it rotates when it is old or large enough, and never waits.

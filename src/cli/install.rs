@@ -20,8 +20,14 @@ impl Install {
         }
         let config = self.database.require()?;
         let url = config.database.url.reveal();
-        install::install(url).await?;
+        let installed = install::install(url).await?;
         eprintln!("installed in {}", masked(url));
+        if !installed.told_of_ddl {
+            eprintln!(
+                "note: without a superuser there is no event trigger that tells daemons of DDL; they look at the \
+                 triggers every minute instead"
+            );
+        }
         Ok(())
     }
 }

@@ -7,4 +7,4 @@ mod window;
 mod worker;
 
 pub use config::{Config, RoomRule};
-pub use worker::{Drain, run};
+pub use worker::{Drain, at_once, run};

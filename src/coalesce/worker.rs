@@ -39,12 +39,7 @@ pub async fn run(
 ) {
     let Drain { begun, flushed } = drain;
     let mut flushed = Some(flushed);
-    let mut worker = Worker {
-        window: Window::new(config, "".into(), Reached::default()),
-        told: "".into(),
-        reached: 0,
-        metrics,
-    };
+    let mut worker = Worker::new(config, "".into(), metrics);
     loop {
         let deadline = worker.window.next_deadline();
         let next = tokio::select! {
@@ -77,6 +72,14 @@ pub async fn run(
     }
 }
 
+/// What is told at once of what was captured, where every room has been quiet.
+pub fn at_once(config: Config, captured: Captured) -> Flush {
+    let (Captured::Batch { cursor, .. } | Captured::Gap { cursor, .. }) = &captured;
+    let mut worker = Worker::new(config, cursor.to_string().into(), Metrics::new());
+    let gap = worker.take(captured);
+    gap.unwrap_or_else(|| worker.window.flush(Instant::now()))
+}
+
 async fn until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline.into()).await,
@@ -94,6 +97,15 @@ struct Worker {
 }
 
 impl Worker {
+    fn new(config: Config, cursor: CursorText, metrics: Metrics) -> Self {
+        Self {
+            window: Window::new(config, cursor.clone(), Reached::default()),
+            told: cursor,
+            reached: 0,
+            metrics,
+        }
+    }
+
     /// Takes in what capture hands on. A gap is told at once.
     fn take(&mut self, captured: Captured) -> Option<Flush> {
         match captured {

@@ -52,6 +52,9 @@ const RULES: &[Rule] = &[
     rule("database.read_limit", "at least 1", |c| {
         c.database.read_limit >= 1
     }),
+    rule("database.drift_interval", "at least 1s", |c| {
+        c.database.drift_interval >= SECOND
+    }),
     rule("log.retention", "at least 1m", |c| {
         c.log.retention >= MINUTE
     }),

@@ -18,11 +18,17 @@ static SHOP: [SqlFile; 3] = [
     sql!("sql/shop/seed.sql"),
 ];
 
-static TRIGGERS: [SqlFile; 4] = [
+static TRIGGERS: [SqlFile; 10] = [
     sql!("sql/triggers/products.sql"),
     sql!("sql/triggers/inventory.sql"),
     sql!("sql/triggers/sales.sql"),
     sql!("sql/triggers/orders.sql"),
+    sql!("sql/triggers/packs/stores.sql"),
+    sql!("sql/triggers/packs/carts.sql"),
+    sql!("sql/triggers/packs/wholesale.sql"),
+    sql!("sql/triggers/packs/quotations.sql"),
+    sql!("sql/triggers/packs/notifications.sql"),
+    sql!("sql/triggers/packs/analytics.sql"),
 ];
 
 /// Names that the shop needs and that are taken by tables without its mark.
@@ -31,7 +37,9 @@ const FOREIGN_TABLES: &str = "
       from pg_class
      where relnamespace = 'public'::regnamespace
        and relname in ('stores', 'sellers', 'users', 'categories', 'products', 'product_variants',
-                       'inventory', 'sales', 'orders', 'order_items')
+                       'inventory', 'sales', 'orders', 'order_items', 'carts', 'cart_items',
+                       'wholesale_invitations', 'wholesale_orders', 'quotations', 'notifications',
+                       'product_views', 'seller_metrics')
        and obj_description(oid, 'pg_class') is distinct from 'Part of the pgbell demo shop.'";
 
 /// Installs pgbell and opens the shop. Harmless to repeat; touches nothing if the database is

@@ -9,7 +9,10 @@ use axum::{
 use serde::Serialize;
 
 use super::Gateway;
-use crate::status::{DatabaseState, DatabaseStatus};
+use crate::status::{DatabaseState, DatabaseStatus, Finding};
+
+/// Most lines of `/readyz` about triggers that are not what was applied.
+const MOST_DRIFT_LINES: usize = 20;
 
 /// The process turns. Slow to fail: a restart does not bring a database back.
 pub(super) async fn livez() -> &'static str {
@@ -34,11 +37,22 @@ pub(super) async fn readyz(State(gateway): State<Gateway>) -> (StatusCode, Strin
     }
 }
 
-/// One line, and one for each warning: what is warned of does not keep changes from arriving.
+/// One line, and one for each warning and for each trigger that is not what was applied: neither
+/// keeps what arrives from arriving.
 fn fine(status: &DatabaseStatus) -> String {
     let mut text = String::from("ok\n");
     for (subject, warning) in &status.warnings {
         text.push_str(&format!("warning: {subject}: {warning}\n"));
+    }
+    for found in status.drift.iter().take(MOST_DRIFT_LINES) {
+        let (kind, table, object) = found.place();
+        let Finding { detail, mend, .. } = found;
+        text.push_str(&format!(
+            "drift: {kind}: {table}, {object}: {detail}; {mend}\n"
+        ));
+    }
+    if let Some(more @ 1..) = status.drift.len().checked_sub(MOST_DRIFT_LINES) {
+        text.push_str(&format!("drift: and {more} more, see /health\n"));
     }
     text
 }

@@ -141,6 +141,18 @@ impl Frame {
         }
     }
 
+    /// The message inside, of a frame that holds text.
+    pub(super) fn text(&self) -> &str {
+        // The length is in the second byte, or in the two or eight behind it (RFC 6455, section 5.2).
+        let header = match self.bytes.get(1) {
+            Some(127) => 10,
+            Some(126) => 4,
+            _ => 2,
+        };
+        let text = self.bytes.get(header..).map(std::str::from_utf8);
+        text.and_then(Result::ok).unwrap_or_default()
+    }
+
     fn control(frame: WireFrame) -> Self {
         Self::encoded(encode(frame))
     }
@@ -178,6 +190,7 @@ mod tests {
             "short length, no mask bit"
         );
         assert_eq!(&frame.bytes[2..], json.as_bytes());
+        assert_eq!(frame.text(), json);
         assert_eq!(
             Frame::close(CloseReason::Draining).bytes[..4],
             [0x88, 10, 0x10, 0x69]

@@ -5,6 +5,7 @@
 //! onto a socket or keeps it within bounds, `folding` says the same in fewer bytes to who reads slowly.
 //! `memory` knows what was told lately, `resume` lets those it cannot help share a look at the log,
 //! `replay` tells them again what they missed. `drain` knows who is sent away when.
+//! `preview` says what would be sent, without sending it.
 
 mod answer;
 mod config;
@@ -15,6 +16,7 @@ mod log;
 mod memory;
 mod missed;
 mod outbox;
+mod preview;
 mod registry;
 mod replay;
 mod resume;
@@ -28,6 +30,7 @@ use tokio::sync::{mpsc, oneshot};
 pub use config::{Config, ResumeConfig};
 pub(crate) use frame::Frame;
 pub use outbox::{Outbox, OutboxLimits, Progress, Wire};
+pub use preview::{Preview, preview};
 pub use registry::SessionKey;
 pub use worker::{Hub, Settings};
 

@@ -33,6 +33,8 @@ pub(super) static MIGRATIONS: &[Migration] = &[
     migration!(2, "log", "migrations/0002_log.sql"),
     migration!(3, "schedule", "migrations/0003_schedule.sql"),
     migration!(4, "histories", "migrations/0004_histories.sql"),
+    migration!(5, "recurring", "migrations/0005_recurring.sql"),
+    migration!(6, "drift", "migrations/0006_drift.sql"),
 ];
 
 /// Replaced by every install. A function stands after those it calls.
@@ -42,12 +44,19 @@ pub(super) static CORE: &[SqlFile] = &[
     sql!("sql/core/epoch.sql"),
     sql!("sql/core/cursor.sql"),
     sql!("sql/core/bulk_limit.sql"),
+    sql!("sql/core/applied.sql"),
     sql!("sql/core/mute.sql"),
     sql!("sql/core/arm.sql"),
     sql!("sql/core/carry.sql"),
     sql!("sql/core/use_transport.sql"),
     sql!("sql/core/rotate.sql"),
+    sql!("sql/core/ring_for_moment.sql"),
+    sql!("sql/core/again.sql"),
     sql!("sql/core/fire_due.sql"),
+    sql!("sql/core/current_trigger.sql"),
+    sql!("sql/core/note_applied.sql"),
+    sql!("sql/core/drift.sql"),
+    sql!("sql/core/note_ddl.sql"),
 ];
 
 pub(super) static FINISH: SqlFile = sql!("src/install/finish.sql");

@@ -4,6 +4,7 @@ use super::SqlFile;
 
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 const DEADLOCK_DETECTED: &str = "40P01";
+const QUERY_CANCELED: &str = "57014";
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
 /// Why nothing was changed in the database.
@@ -103,6 +104,23 @@ pub enum Error {
         /// What to do about it.
         mend: String,
     },
+    /// There is no pgbell in this database.
+    #[error("schema pgbell is not in this database; run pgbell install first")]
+    NotInstalled,
+    /// The role cannot see what a statement would tell.
+    #[error(
+        "role {role} may not read the log; grant pgbell_daemon to it, or use a member of pgbell_owner"
+    )]
+    NoLook {
+        /// Who asked.
+        role: String,
+    },
+    /// Something took longer than it may.
+    #[error("{at}: not done in time, so it was rolled back; give it more with --timeout")]
+    Slow {
+        /// The step.
+        at: String,
+    },
 }
 
 impl Error {
@@ -146,6 +164,30 @@ impl Error {
             return Self::Busy { at };
         }
         let reason = reason(error);
+        Self::Refused { at, reason }
+    }
+
+    /// As [`Error::statement`], of a statement that somebody wants to try.
+    pub(super) fn traced(at: &str, source: &sqlx::Error) -> Self {
+        let Some(error) = server_error(source) else {
+            return Self::statement(at, source);
+        };
+        let at = at.to_owned();
+        let advice = match error.code() {
+            LOCK_NOT_AVAILABLE | DEADLOCK_DETECTED => return Self::Busy { at },
+            QUERY_CANCELED => return Self::Slow { at },
+            INSUFFICIENT_PRIVILEGE => Some("trace as a role that may do this"),
+            _ => None,
+        };
+        let place = error.r#where().and_then(|place| place.lines().next());
+        let place = place.map(|place| format!("in {place}"));
+        let parts = [
+            Some(error.message()),
+            error.detail(),
+            error.hint().or(advice),
+            place.as_deref(),
+        ];
+        let reason = parts.into_iter().flatten().collect::<Vec<_>>().join("; ");
         Self::Refused { at, reason }
     }
 }

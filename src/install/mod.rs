@@ -24,8 +24,16 @@ pub const LOCK_TIMEOUT: &str = "2s";
 
 const MIGRATION_TABLE: &str = "pgbell.migration";
 
+/// What came of an [`install`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Installed {
+    /// Whether daemons are told of DDL by an event trigger, which takes a superuser to create.
+    /// Otherwise they look at the triggers by the clock.
+    pub told_of_ddl: bool,
+}
+
 /// Installs schema `pgbell`, or brings it up to date. Harmless to repeat.
-pub async fn install(url: &str) -> Result<(), Error> {
+pub async fn install(url: &str) -> Result<Installed, Error> {
     retrying(async || {
         let mut session = Session::open(url).await?;
         let mut transaction = session.begin().await?;
@@ -36,7 +44,14 @@ pub async fn install(url: &str) -> Result<(), Error> {
         for file in CORE.iter().chain([&FINISH]) {
             file.execute(&mut transaction).await?;
         }
-        session::commit(transaction).await
+        let told_of_ddl = sqlx::query_scalar(
+            "select count(*) = 2 from pg_event_trigger where evtname in ('pgbell_drift', 'pgbell_drift_drop')",
+        )
+        .fetch_one(&mut *transaction)
+        .await
+        .map_err(|source| Error::statement("look for the event triggers", &source))?;
+        session::commit(transaction).await?;
+        Ok(Installed { told_of_ddl })
     })
     .await
 }

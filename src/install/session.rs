@@ -49,7 +49,7 @@ impl Session {
         Ok(Self { connection })
     }
 
-    /// To look at the catalogue, outside any transaction.
+    /// The connection, for a verb with manners of its own.
     pub(super) fn connection(&mut self) -> &mut PgConnection {
         &mut self.connection
     }

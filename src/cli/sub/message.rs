@@ -23,7 +23,7 @@ pub(super) enum Request<'a> {
 
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum Message {
+pub(in crate::cli) enum Message {
     Welcome {
         heartbeat_ms: u64,
     },
@@ -71,7 +71,7 @@ pub(super) enum Message {
 }
 
 #[derive(Deserialize)]
-pub(super) struct RoomStatus {
+pub(in crate::cli) struct RoomStatus {
     pub(super) room: String,
     pub(super) status: String,
     pub(super) code: Option<String>,
@@ -79,13 +79,13 @@ pub(super) struct RoomStatus {
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-pub(super) enum Rooms {
+pub(in crate::cli) enum Rooms {
     Every(String),
     These(Vec<String>),
 }
 
 #[derive(Deserialize, Serialize)]
-pub(super) struct Change {
+pub(in crate::cli) struct Change {
     pub(super) entity: String,
     pub(super) id: String,
     pub(super) op: String,

@@ -1,7 +1,7 @@
 mod clock;
 mod connection;
-mod message;
-mod print;
+pub(super) mod message;
+pub(super) mod print;
 mod subscriber;
 mod totals;
 

@@ -1,5 +1,6 @@
 //! Messages as lines.
 
+use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -17,14 +18,19 @@ struct ChangeObject<'a> {
 
 /// A change for people: room, entity, events, operation, columns, latency.
 pub(super) fn change_line(room: &str, change: &Change, latency_ms: Option<f64>) -> String {
+    let latency = latency_ms.map_or("replayed".into(), |latency| format!("{latency:.1} ms"));
+    format!("{}  {latency}", change_text(room, change))
+}
+
+/// The same without latency.
+pub(in crate::cli) fn change_text(room: &str, change: &Change) -> String {
     let mut parts = vec![
         room.to_owned(),
         format!("{} {}", change.entity, change.id),
         change.events.join(" "),
         format!("{} ×{}", change.op, change.count),
     ];
-    parts.extend(columns(change));
-    parts.push(latency_ms.map_or("replayed".into(), |latency| format!("{latency:.1} ms")));
+    parts.extend(columns(&shown(&change.old), &shown(&change.new)));
     printable(&parts.join("  "))
 }
 
@@ -50,7 +56,7 @@ pub(super) fn is_routine(message: &Message) -> bool {
 }
 
 /// Whatever else is worth a line.
-pub(super) fn notice(message: &Message) -> Option<String> {
+pub(in crate::cli) fn notice(message: &Message) -> Option<String> {
     let line = match message {
         Message::Subscribed { rooms, .. } => {
             let rooms: Vec<_> = rooms.iter().map(room_status).collect();
@@ -82,30 +88,36 @@ fn room_list(rooms: &Rooms) -> String {
     }
 }
 
-fn columns(change: &Change) -> Vec<String> {
-    let gone = change
-        .old
-        .keys()
-        .filter(|column| !change.new.contains_key(*column));
-    let columns = change.new.keys().chain(gone);
-    let describe = |column: &String| match (change.old.get(column), change.new.get(column)) {
-        (Some(old), Some(new)) if old == new => format!("{column} {}", bare(new)),
-        (Some(old), Some(new)) => format!("{column} {} → {}", bare(old), bare(new)),
-        (None, Some(new)) => format!("{column} {}", bare(new)),
-        (Some(old), None) => format!("{column} was {}", bare(old)),
+/// Values by column, as they are shown.
+pub(in crate::cli) type Shown = IndexMap<String, String>;
+
+/// Each column once, with what it was and what it is.
+pub(in crate::cli) fn columns(old: &Shown, new: &Shown) -> Vec<String> {
+    let gone = old.keys().filter(|column| !new.contains_key(*column));
+    let columns = new.keys().chain(gone);
+    let describe = |column: &String| match (old.get(column), new.get(column)) {
+        (Some(old), Some(new)) if old == new => format!("{column} {new}"),
+        (Some(old), Some(new)) => format!("{column} {old} → {new}"),
+        (None, Some(new)) => format!("{column} {new}"),
+        (Some(old), None) => format!("{column} was {old}"),
         (None, None) => column.clone(),
     };
     columns.map(describe).collect()
 }
 
-fn bare(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+fn shown(columns: &IndexMap<String, Value>) -> Shown {
+    let bare = |value: &Value| {
+        let text = value.as_str().map(str::to_owned);
+        text.unwrap_or_else(|| value.to_string())
+    };
+    let columns = columns.iter();
+    columns
+        .map(|(column, value)| (column.clone(), bare(value)))
+        .collect()
 }
 
 /// Values come from tables: a terminal must not obey what somebody typed into one.
-fn printable(text: &str) -> String {
+pub(in crate::cli) fn printable(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }
 

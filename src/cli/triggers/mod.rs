@@ -5,6 +5,7 @@ mod files;
 mod new;
 mod remove;
 mod report;
+mod trace;
 
 use clap::Subcommand;
 
@@ -23,6 +24,17 @@ pub(super) enum Triggers {
     Diff(diff::Diff),
     /// Takes the triggers of tables or files out, with what only they needed
     Remove(remove::Remove),
+    /// Runs a statement, rolls it back, and shows what clients would have been sent
+    ///
+    /// The statement runs for real, in a transaction that is always rolled back. Shown are the log rows
+    /// that the triggers wrote, the messages that clients would be sent, the moments that time will
+    /// bring, and the time that the triggers took. Until the trace ends it holds the locks that the
+    /// statement takes: of the rows it changes, and for TRUNCATE of the whole table.
+    ///
+    /// A rollback does not take back everything: sequences stay advanced, rows that were written leave
+    /// dead versions behind, and what a function does outside of the transaction (dblink, files,
+    /// another server) is done.
+    Trace(trace::Trace),
 }
 
 impl Triggers {
@@ -33,6 +45,7 @@ impl Triggers {
             Self::Apply(command) => command.run().await,
             Self::Diff(command) => command.run().await,
             Self::Remove(command) => command.run().await,
+            Self::Trace(command) => command.run().await,
         }
     }
 }

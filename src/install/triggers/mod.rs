@@ -19,6 +19,7 @@ pub(in crate::install) mod shadow;
 mod shape;
 mod starter;
 pub(in crate::install) mod table;
+pub mod trace;
 mod uses;
 
 pub use apply::{apply, apply_script, difference_script};
