@@ -269,10 +269,17 @@ impl<'p> Wanted<'p> {
         }
     }
 
-    /// Triggers of the files that are not there.
+    /// Triggers of the files that are not there; each file is applied on its own.
     fn missing(&self, installed: &[&Installed]) -> Vec<Problem> {
         let mut found = Vec::new();
+        let mut files: BTreeMap<(u32, &str), Vec<(&Part<'_>, &Trigger)>> = BTreeMap::new();
         for (table, triggers) in &self.tables {
+            for (part, trigger) in triggers {
+                let file = files.entry((*table, part.file.name())).or_default();
+                file.push((part, trigger));
+            }
+        }
+        for ((table, _), triggers) in &files {
             let is_there = |name: &str| {
                 installed
                     .iter()
