@@ -316,29 +316,33 @@ async fn mute_and_write(program: &Program, slow: &Database, state: &str) {
     // What `pgbell.mute()` does, but the daemon hears of it when the order is written, however slow this is.
     let mute = "select setval('pgbell.doorbell', 1, true)";
     slow.run(&format!("begin; {mute}; {order}")).await;
+    let before = reads(program).await;
     let other = slow.session().await;
     other.run("select pg_notify('pgbell', 'muted')").await;
-    let is_muted = "select is_called from pgbell.doorbell";
-    let armed = async { while other.value(is_muted).await == "true" {} };
-    soon("the daemon to arm the bell", armed).await;
+    // One read hears that the bell is muted, and arms it; the state is that of the one after it.
+    let again = async { while reads(program).await < before + 2 {} };
+    soon("the daemon to arm the bell", again).await;
     becomes(program.addr, state).await;
+}
+
+async fn reads(program: &Program) -> u64 {
+    let (_, metrics) = get(program.addr, "/metrics").await;
+    let mut lines = metrics.lines();
+    let value = lines.find_map(|line| line.strip_prefix("pgbell_log_reads_total "));
+    value
+        .and_then(|value| value.parse().ok())
+        .expect("a metric")
 }
 
 /// Waits until the daemon reads no more, which it does for a while after the last change.
 #[cfg(feature = "sabotage")]
 async fn sleeps(program: &Program) {
-    let reads = async || {
-        let (_, metrics) = get(program.addr, "/metrics").await;
-        let mut lines = metrics.lines();
-        let line = lines.find(|line| line.starts_with("pgbell_log_reads_total"));
-        line.expect("a metric").to_owned()
-    };
     let sleeping = async {
-        let mut before = reads().await;
+        let mut before = reads(program).await;
         loop {
             sleep(Duration::from_millis(300)).await;
-            let now = reads().await;
-            if now == std::mem::replace(&mut before, now.clone()) {
+            let now = reads(program).await;
+            if now == std::mem::replace(&mut before, now) {
                 return;
             }
         }

@@ -170,3 +170,22 @@ async fn the_printed_difference_is_what_apply_does() {
     database.run(&sql).await;
     assert!(diff(&database, &files[0]).await.is_empty());
 }
+
+#[tokio::test]
+async fn what_drifted_on_other_tables_is_not_forgotten() {
+    let database = Database::new().await;
+    let drift = "select string_agg(\"table\", ' ' order by \"table\") from pgbell.drift() where kind <> 'trigger_unrecorded'";
+    database.run("select pgbell.note_applied()").await;
+    let disable = "alter table orders disable trigger pgbell_orders_insert";
+    database.run(disable).await;
+    let by_hand = "create or replace function pgbell.products_inserted() returns trigger
+                   language plpgsql as 'begin return null; end'";
+    database.run(by_hand).await;
+    apply(&database, &trigger_file("products")).await;
+    assert_eq!(database.value(drift).await, "public.orders");
+    let sales = [Target::File(trigger_file("sales"))];
+    triggers::remove(&database.url, &sales)
+        .await
+        .expect("removed");
+    assert_eq!(database.value(drift).await, "public.orders");
+}

@@ -2,20 +2,11 @@
 
 use sqlx::PgConnection;
 
-use super::{examine::examine, finding::Finding, parts::parts, shadow::run};
+use super::{examine::examine, finding::Finding, parts::parts, record::Concerned, shadow::run};
 use crate::install::{
     Error, SqlFile, script,
     session::{Session, commit, retrying},
 };
-
-/// Has what is installed recorded, where there is a record.
-pub(super) const NOTE_APPLIED: &str = "do $$
-begin
-    if to_regprocedure('pgbell.note_applied()') is not null then
-        perform pgbell.note_applied();
-    end if;
-end
-$$;";
 
 /// Applies what is different in these files. Nothing is locked for what is the same; triggers that
 /// differ are tried on a copy of their table before their table is touched.
@@ -27,7 +18,7 @@ pub async fn apply(url: &str, files: &[SqlFile]) -> Result<Vec<Finding>, Error> 
         for finding in &findings {
             mend(&mut transaction, finding).await?;
         }
-        note_applied(&mut transaction).await?;
+        Concerned::by(&parts(files)?).note(&mut transaction).await?;
         commit(transaction).await?;
         Ok(findings)
     })
@@ -40,21 +31,21 @@ pub async fn difference_script(url: &str, files: &[SqlFile]) -> Result<String, E
         let mut session = Session::open(url).await?;
         let mut transaction = session.begin().await?;
         let findings = examine(&mut transaction, files, true).await?;
-        Ok(script_of(&findings))
+        Ok(script_of(&findings, &Concerned::by(&parts(files)?)))
     })
     .await
 }
 
 /// The SQL of whole files, for a database that is out of reach.
 pub fn apply_script(files: &[SqlFile]) -> Result<String, Error> {
-    parts(files)?;
-    let note = SqlFile::embedded("what is installed is recorded", NOTE_APPLIED);
-    let files: Vec<_> = files.iter().cloned().chain([note]).collect();
+    let record = Concerned::by(&parts(files)?).record();
+    let record = SqlFile::owned("what is installed is recorded", record);
+    let files: Vec<_> = files.iter().cloned().chain([record]).collect();
     Ok(script::transaction(&files))
 }
 
 /// What mends these findings, as one transaction.
-pub(super) fn script_of(findings: &[Finding]) -> String {
+fn script_of(findings: &[Finding], concerned: &Concerned) -> String {
     let mut sql = script::begin();
     for finding in findings.iter().filter(|finding| !finding.sql.is_empty()) {
         sql.push_str(&format!(
@@ -63,7 +54,7 @@ pub(super) fn script_of(findings: &[Finding]) -> String {
             finding.sql.join("\n")
         ));
     }
-    sql.push_str(&format!("{NOTE_APPLIED}\n\ncommit;\n"));
+    sql.push_str(&format!("{}\n\ncommit;\n", concerned.record()));
     sql
 }
 
@@ -76,9 +67,4 @@ pub(super) async fn mend(connection: &mut PgConnection, finding: &Finding) -> Re
         })?;
     }
     Ok(())
-}
-
-pub(super) async fn note_applied(connection: &mut PgConnection) -> Result<(), Error> {
-    let outcome = run(connection, NOTE_APPLIED).await;
-    outcome.map_err(|source| Error::statement("record what is installed", &source))
 }

@@ -12,6 +12,7 @@ mod locate;
 mod needs;
 mod parts;
 mod probe;
+mod record;
 mod remove;
 mod savepoint;
 pub mod script;

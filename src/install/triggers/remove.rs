@@ -6,10 +6,10 @@ use serde::Serialize;
 use sqlx::PgConnection;
 
 use super::{
-    apply::{NOTE_APPLIED, note_applied},
     installed,
     needs::{Texts, called_elsewhere, functions, moments, rights},
     parts::{Part, parts},
+    record::Concerned,
     script::{Kind, Trigger, quoted},
     shadow::run,
     table::Table,
@@ -44,12 +44,12 @@ pub async fn remove(url: &str, targets: &[Target]) -> Result<Vec<Removal>, Error
     retrying(async || {
         let mut session = Session::open(url).await?;
         let mut transaction = session.begin().await?;
-        let removals = plan(&mut transaction, targets).await?;
+        let (removals, concerned) = plan(&mut transaction, targets).await?;
         for Removal { what, sql } in &removals {
             let outcome = run(&mut transaction, sql).await;
             outcome.map_err(|source| Error::statement(&format!("remove {what}"), &source))?;
         }
-        note_applied(&mut transaction).await?;
+        concerned.note(&mut transaction).await?;
         commit(transaction).await?;
         Ok(removals)
     })
@@ -61,20 +61,25 @@ pub async fn remove_script(url: &str, targets: &[Target]) -> Result<String, Erro
     retrying(async || {
         let mut session = Session::open(url).await?;
         let mut transaction = session.begin().await?;
-        let removals = plan(&mut transaction, targets).await?;
+        let (removals, concerned) = plan(&mut transaction, targets).await?;
         let statements: String = removals
             .iter()
             .map(|one| format!("{}\n", one.sql))
             .collect();
         Ok(format!(
-            "{}{statements}\n{NOTE_APPLIED}\n\ncommit;\n",
-            script::begin()
+            "{}{statements}\n{}\n\ncommit;\n",
+            script::begin(),
+            concerned.record()
         ))
     })
     .await
 }
 
-async fn plan(connection: &mut PgConnection, targets: &[Target]) -> Result<Vec<Removal>, Error> {
+/// What goes, and the tables it goes from.
+async fn plan(
+    connection: &mut PgConnection,
+    targets: &[Target],
+) -> Result<(Vec<Removal>, Concerned), Error> {
     let failed = |source| Error::statement("look at what is installed", &source);
     let mut going = Going::default();
     for target in targets {
@@ -121,7 +126,8 @@ async fn plan(connection: &mut PgConnection, targets: &[Target]) -> Result<Vec<R
     }));
     removals.extend(rights(connection, &texts).await.map_err(failed)?);
     removals.extend(moments(connection, &texts).await.map_err(failed)?);
-    Ok(removals)
+    let tables = going.triggers.iter().map(|(table, _)| table);
+    Ok((removals, Concerned::tables(tables)))
 }
 
 /// What was asked for.
