@@ -170,6 +170,14 @@ pub(crate) fn trigger_file(table: &str) -> SqlFile {
     SqlFile::read(path.as_ref()).expect("a trigger file")
 }
 
+/// A file of this name that says `text`.
+pub(crate) fn sql_file(name: &str, text: &str) -> SqlFile {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join(name);
+    std::fs::write(&path, text).expect("a file");
+    SqlFile::read(&path).expect("a file")
+}
+
 /// Waits for a server that starts.
 async fn connect(url: &str) -> Client {
     let connecting = async {

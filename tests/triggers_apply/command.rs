@@ -1,5 +1,7 @@
 //! The commands as scripts see them.
 
+use std::path::Path;
+
 use super::*;
 
 /// Exit code, stdout and stderr of the command in a directory.

@@ -6,15 +6,13 @@ mod refused;
 mod remove;
 mod tables;
 
-use std::path::Path;
-
 use pgbell::install::{
     SqlFile,
     triggers::{self, Action, Finding, Target},
 };
 
 use crate::support::{
-    database::{Database, trigger_file},
+    database::{Database, sql_file, trigger_file},
     soon,
 };
 
@@ -22,14 +20,7 @@ use crate::support::{
 fn edited(table: &str, from: &str, to: &str) -> SqlFile {
     let text = trigger_file(table).text().to_owned();
     assert!(text.contains(from), "{table}.sql does not say {from}");
-    file(&format!("{table}.sql"), &text.replace(from, to))
-}
-
-fn file(name: &str, text: &str) -> SqlFile {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join(name);
-    std::fs::write(&path, text).expect("a file");
-    SqlFile::read(Path::new(&path)).expect("a file")
+    sql_file(&format!("{table}.sql"), &text.replace(from, to))
 }
 
 /// A table `note` and the trigger file for it, `after` at its end.
@@ -58,7 +49,7 @@ for each statement
 execute function pgbell.note_written();
 {after}"
     );
-    file("note.sql", &text)
+    sql_file("note.sql", &text)
 }
 
 async fn apply(database: &Database, file: &SqlFile) -> Vec<Finding> {

@@ -8,7 +8,7 @@ use super::*;
 async fn row_triggers_reach_partitions_by_themselves_and_inheriting_tables_by_apply() {
     let database = Database::empty().await;
     install::install(&database.url).await.expect("installed");
-    let file = file(
+    let file = sql_file(
         "note.sql",
         "create or replace function pgbell.note_written() returns trigger language plpgsql
          security definer set search_path = pg_catalog, pg_temp as $$

@@ -18,10 +18,10 @@ use super::{
     probe::probe,
     savepoint::Savepoint,
     script::{Firing, Kind, Level, Name, Trigger},
-    shadow::{Shadow, run},
+    shadow::Shadow,
     table::Table,
 };
-use crate::install::{Error, SqlFile};
+use crate::install::{Error, SqlFile, query::run};
 
 /// What a look at the files may do to the database's patience.
 pub(super) const MANNERS: &str = "set local statement_timeout = '10s'; set local pgbell.enabled = 'on'; \

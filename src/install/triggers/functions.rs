@@ -10,9 +10,11 @@ use super::{
     parts::Part,
     savepoint::Savepoint,
     script::Kind,
-    shadow::run,
 };
-use crate::install::Error;
+use crate::install::{
+    Error,
+    query::{query_scalar, run},
+};
 
 /// The functions as they are, and as the files would have them.
 pub(super) struct Functions {
@@ -29,7 +31,7 @@ impl Functions {
         parts: &[Part<'_>],
     ) -> Result<Self, Error> {
         let failed = |source| Error::statement("read the functions", &source);
-        let current = sqlx::query_scalar("select current_schema()::text");
+        let current = query_scalar("select current_schema()::text");
         let current: Option<String> = current.fetch_one(&mut *connection).await.map_err(failed)?;
         let mut schemas: Vec<_> = current.into_iter().chain(["pgbell".to_owned()]).collect();
         for part in parts {

@@ -6,11 +6,12 @@ use super::{
     locate,
     parts::Part,
     savepoint::Savepoint,
-    shadow::{Shadow, has_rows, run},
+    shadow::{Shadow, has_rows},
 };
 use crate::install::{
     Error,
     error::{reason, server_error},
+    query::run,
 };
 
 /// Of errors that are about names: wrong whatever the rows are.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use sqlx::PgConnection;
 
-use super::{parts::Part, script::Kind, shadow::run};
-use crate::install::Error;
+use super::{parts::Part, script::Kind};
+use crate::install::{Error, query::run};
 
 /// What was applied or removed, by names as files spell them.
 #[derive(Debug, Default)]

@@ -11,12 +11,13 @@ use super::{
     parts::{Part, parts},
     record::Concerned,
     script::{Kind, Trigger, quoted},
-    shadow::run,
     table::Table,
     uses::{Source, reachable, unused},
 };
 use crate::install::{
-    Error, SqlFile, script,
+    Error, SqlFile,
+    query::run,
+    script,
     session::{Session, commit, retrying},
 };
 

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::install::{
     Error, SqlFile,
+    query::{query_as, query_scalar},
     triggers::{
         parts::Part,
         script::{Fires, Kind, Level, Trigger},
@@ -54,7 +55,7 @@ struct Installed {
 }
 
 pub(super) async fn has_pgbell(connection: &mut PgConnection) -> Result<bool, Error> {
-    sqlx::query_scalar("select to_regclass('pgbell.change') is not null")
+    query_scalar("select to_regclass('pgbell.change') is not null")
         .fetch_one(connection)
         .await
         .map_err(|source| Error::statement("look for pgbell", &source))
@@ -103,7 +104,7 @@ pub(super) async fn check(
 
 async fn read(connection: &mut PgConnection) -> Result<Vec<Installed>, Error> {
     type Row = (Oid, String, String, String, String, bool, Oid, bool);
-    let rows: Vec<Row> = sqlx::query_as(TRIGGERS)
+    let rows: Vec<Row> = query_as(TRIGGERS)
         .fetch_all(connection)
         .await
         .map_err(|source| Error::statement("read the triggers", &source))?;
@@ -132,7 +133,7 @@ async fn judge(
     let mut read = BTreeSet::new();
     for one in installed {
         if read.insert(one.function.0) {
-            let function: Option<String> = sqlx::query_scalar(FUNCTION)
+            let function: Option<String> = query_scalar(FUNCTION)
                 .bind(one.function)
                 .fetch_optional(&mut *connection)
                 .await
@@ -401,7 +402,7 @@ pub(super) async fn plpgsql_check(
     shadow: Oid,
     trigger: &Trigger,
 ) -> Result<Vec<(i32, String)>, sqlx::Error> {
-    let schema: Option<String> = sqlx::query_scalar(
+    let schema: Option<String> = query_scalar(
         "select quote_ident(nspname) from pg_extension join pg_namespace as n on n.oid = extnamespace
           where extname = 'plpgsql_check'",
     )
@@ -418,7 +419,7 @@ pub(super) async fn plpgsql_check(
                 oldtable => $3::name, newtable => $4::name)
           where level = 'error'"
     );
-    sqlx::query_as(sqlx::AssertSqlSafe(query))
+    query_as(&query)
         .bind(format!("{}()", trigger.function))
         .bind(shadow)
         .bind(&trigger.old_table)

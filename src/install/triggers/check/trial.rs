@@ -19,13 +19,14 @@ use crate::{
     install::{
         Error,
         error::{reason, server_error},
+        query::{query_as, run},
         triggers::{
             examine::MANNERS,
             locate,
             parts::Part,
             savepoint::Savepoint,
             script::{Kind, Trigger, quoted},
-            shadow::{Shadow, has_rows, run},
+            shadow::{Shadow, has_rows},
             table::Table,
         },
     },
@@ -341,7 +342,7 @@ impl<'p> Trial<'_, 'p> {
     /// Judges what the triggers have put into the log.
     async fn read_log(&mut self, watched: &Watched<'_>) -> Result<(), Error> {
         let savepoint = Savepoint::set(self.connection).await?;
-        let logged: Result<Vec<Logged>, _> = sqlx::query_as(
+        let logged: Result<Vec<Logged>, _> = query_as(
             "select events, rooms, id is not distinct from '*',
                     octet_length(concat(entity, id, events::text, rooms::text, old::text, new::text))
                from pgbell.change where xid = pg_current_xact_id()",

@@ -34,7 +34,7 @@ pub async fn new_file(
     catalogue: &Catalogue,
 ) -> Result<String, Error> {
     let mut session = Session::open(url).await?;
-    let table = Table::read(session.connection(), table).await?;
+    let table = Table::read(&mut *session.look().await?, table).await?;
     text(&table, options, catalogue)
 }
 
