@@ -17,7 +17,7 @@ use super::{
     parts::{Part, parts},
     probe::probe,
     savepoint::Savepoint,
-    script::{Firing, Kind, Level, Name, Trigger},
+    script::{Fires, Firing, Kind, Level, Name, Trigger},
     shadow::Shadow,
     table::Table,
 };
@@ -100,7 +100,7 @@ struct Examiner<'c, 'p> {
     parts: &'p [Part<'p>],
     functions: Functions,
     /// What the files say about who fires a trigger, by table and trigger.
-    firings: BTreeMap<(u32, String), char>,
+    firings: BTreeMap<(u32, String), Fires>,
     tables: BTreeMap<u32, Watched>,
     findings: Vec<Finding>,
 }
@@ -111,7 +111,7 @@ impl Examiner<'_, '_> {
             if let Kind::Firing(firing) = &part.statement.kind {
                 let table = self.find(part, &firing.table).await?;
                 let key = (table.oid.0, firing.trigger.clone());
-                self.firings.insert(key, firing.fires.code());
+                self.firings.insert(key, firing.fires);
             }
         }
         Ok(())
@@ -222,8 +222,8 @@ impl Examiner<'_, '_> {
                 }
                 is_mentioned = true;
                 let installed = installed.iter().find(|one| one.name == firing.trigger);
-                let now = installed.map_or("O", |one| one.enabled.as_str());
-                if now != "D" && now != firing.fires.code().to_string() {
+                let now = installed.map_or(Fires::Origin, |one| one.fires);
+                if now != Fires::Never && now != firing.fires {
                     changes.push(part.statement.with(&firing.table_span, &member.name));
                 }
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::{PgConnection, postgres::types::Oid};
 
-use super::{shadow::DEFINITION, table::Table};
+use super::{script::Fires, shadow::DEFINITION, table::Table};
 use crate::install::query::{query_as, query_scalar};
 
 /// A function by everything that a file can say about it.
@@ -22,8 +22,7 @@ pub(super) struct InstalledTrigger {
     pub(super) name: String,
     /// Without its table.
     pub(super) definition: String,
-    /// `O`, `D`, `R` or `A`, as `pg_trigger.tgenabled` has it.
-    pub(super) enabled: String,
+    pub(super) fires: Fires,
     /// As [`functions`] names it.
     pub(super) function: String,
     /// Whether its function is one of schema pgbell.
@@ -100,7 +99,7 @@ pub(super) async fn triggers(
         InstalledTrigger {
             name,
             definition,
-            enabled,
+            fires: Fires::of(&enabled),
             function,
             is_ours,
         }

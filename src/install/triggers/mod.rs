@@ -14,6 +14,7 @@ mod parts;
 mod probe;
 mod record;
 mod remove;
+mod rounds;
 mod savepoint;
 pub mod script;
 pub(in crate::install) mod shadow;

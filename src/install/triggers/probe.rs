@@ -3,26 +3,20 @@
 use sqlx::PgConnection;
 
 use super::{
-    locate,
+    locate::{self, Located},
     parts::Part,
+    rounds::{UNDEFINED_COLUMN, rounds},
     savepoint::Savepoint,
     shadow::{Shadow, has_rows},
 };
 use crate::install::{
     Error,
     error::{reason, server_error},
-    query::run,
 };
 
-/// Of errors that are about names: wrong whatever the rows are.
-const ABOUT_NAMES: &str = "42";
-/// A row that is written a second time may break a promise that only holds for the first.
-const UNIQUE_VIOLATION: &str = "23505";
-const UNDEFINED_COLUMN: &str = "42703";
 const TIMED_OUT: &str = "57014";
 
-/// Runs an insert, updates, a delete and a truncate: with no row, with a few, and with a few that
-/// are taken for very many.
+/// Runs inserts, updates, deletes and a truncate, and refuses what would fail for writers.
 pub(super) async fn probe(
     connection: &mut PgConnection,
     shadow: &Shadow,
@@ -33,19 +27,9 @@ pub(super) async fn probe(
         return Ok(());
     }
     let has_rows = has_rows(connection, &shadow.of).await.map_err(failed)?;
-    let rows = match has_rows {
-        true => shadow.touching_rows(),
-        false => shadow.touching_nulls(),
-    };
-    let bulk = ["set local pgbell.bulk_limit = 0".to_owned()];
-    let bulk = bulk.into_iter().chain(rows.iter().cloned()).collect();
-    for (statements, is_real) in [
-        (shadow.touching_nothing(), true),
-        (rows.clone(), has_rows),
-        (bulk, has_rows),
-    ] {
+    for round in rounds(shadow, has_rows) {
         let savepoint = Savepoint::set(connection).await?;
-        let outcome = run_all(connection, &statements).await;
+        let outcome = round.run(connection).await;
         savepoint.roll_back(connection).await?;
         let Err((statement, source)) = outcome else {
             continue;
@@ -53,25 +37,9 @@ pub(super) async fn probe(
         let Some(error) = server_error(&source) else {
             return Err(failed(source));
         };
-        let code = error.code();
-        let counts = match is_real {
-            true => code != UNIQUE_VIOLATION,
-            false => code.starts_with(ABOUT_NAMES),
-        };
-        if counts {
-            return Err(complaint(&statement, &source, shadow, parts));
+        if round.counts(error.code()) {
+            return Err(complaint(statement, &source, shadow, parts));
         }
-    }
-    Ok(())
-}
-
-async fn run_all(
-    connection: &mut PgConnection,
-    statements: &[String],
-) -> Result<(), (String, sqlx::Error)> {
-    for statement in statements {
-        let outcome = run(connection, statement).await;
-        outcome.map_err(|source| (statement.clone(), source))?;
     }
     Ok(())
 }
@@ -84,12 +52,13 @@ fn complaint(statement: &str, source: &sqlx::Error, shadow: &Shadow, parts: &[Pa
     let (Some(error), Error::Refused { .. }) = (server_error(source), &fallback) else {
         return fallback;
     };
-    let statements = parts.iter().map(|part| (part.file.name(), &part.statement));
-    let located = locate::in_function(statements, error);
-    let (at, function) = located.unwrap_or_else(|| (format!("triggers of {table}"), String::new()));
-    let seen = match function.as_str() {
-        "" => seen,
-        function => format!("{seen}, in {function}"),
+    let (at, seen) = match locate::in_function(parts, error) {
+        Some(Located {
+            file,
+            line,
+            function,
+        }) => (format!("{file}:{line}"), format!("{seen}, in {function}")),
+        None => (format!("triggers of {table}"), seen),
     };
     let mend = match error.code() {
         UNDEFINED_COLUMN => format!("columns of {table}: {}", shadow.columns().join(", ")),

@@ -15,7 +15,7 @@ use crate::install::{
     query::{query_as, query_scalar},
     triggers::{
         parts::Part,
-        script::{Fires, Kind, Level, Trigger},
+        script::{Fires, Kind, Level, Trigger, quoted},
         table::Table,
     },
 };
@@ -47,7 +47,7 @@ struct Installed {
     table: Oid,
     table_name: String,
     name: String,
-    enabled: String,
+    fires: Fires,
     definition: String,
     is_ours: bool,
     function: Oid,
@@ -108,17 +108,18 @@ async fn read(connection: &mut PgConnection) -> Result<Vec<Installed>, Error> {
         .fetch_all(connection)
         .await
         .map_err(|source| Error::statement("read the triggers", &source))?;
-    let one =
-        |(table, table_name, name, enabled, definition, is_ours, function, is_row)| Installed {
+    let one = |(table, table_name, name, enabled, definition, is_ours, function, is_row): Row| {
+        Installed {
             table,
             table_name,
             name,
-            enabled,
+            fires: Fires::of(&enabled),
             definition,
             is_ours,
             function,
             is_row,
-        };
+        }
+    };
     Ok(rows.into_iter().map(one).collect())
 }
 
@@ -144,9 +145,8 @@ async fn judge(
     }
     for one in installed {
         text.push_str(&format!("{};\n", one.definition));
-        if matches!(one.enabled.as_str(), "R" | "A") {
-            let (table, name) = (&one.definition, &one.name);
-            text.push_str(&firing(table, name));
+        if matches!(one.fires, Fires::Replica | Fires::Always) {
+            text.push_str(&firing(one));
         }
     }
     let file = [SqlFile::owned("what is installed", text)];
@@ -169,16 +169,16 @@ async fn judge(
 }
 
 /// `alter table … enable replica trigger …`, for the rules: the table is taken from the trigger.
-fn firing(definition: &str, trigger: &str) -> String {
-    let file = [SqlFile::owned("", definition.to_owned())];
+fn firing(one: &Installed) -> String {
+    let file = [SqlFile::owned("", one.definition.clone())];
     let parts = all_parts(&file);
     let table = parts.iter().find_map(|part| match &part.statement.kind {
         Kind::Trigger(trigger) => Some(trigger.table.to_string()),
         _ => None,
     });
-    let name = crate::install::triggers::script::quoted(trigger);
+    let (verb, name) = (one.fires.verb(), quoted(&one.name));
     table.map_or_else(String::new, |table| {
-        format!("alter table {table} enable replica trigger {name};\n")
+        format!("alter table {table} {verb} trigger {name};\n")
     })
 }
 
@@ -239,13 +239,14 @@ impl<'p> Wanted<'p> {
             name,
             ..
         } = one;
-        let said = self.fires.get(&(one.table.0, name.as_str()));
-        let wanted = said.map_or('O', |fires| fires.code()).to_string();
-        if one.enabled == wanted || self.place(one.table, name).is_none() && one.enabled != "D" {
+        let said = self.fires.get(&(one.table.0, name.as_str())).copied();
+        let wanted = said.unwrap_or(Fires::Origin);
+        let is_foreign = self.place(one.table, name).is_none();
+        if one.fires == wanted || is_foreign && one.fires != Fires::Never {
             return None;
         }
-        let problem = match one.enabled.as_str() {
-            "D" => Problem::new(
+        let problem = match one.fires {
+            Fires::Never => Problem::new(
                 Code::DisabledTrigger,
                 format!("{name} is disabled: changes are told to nobody"),
                 format!("alter table {table} enable trigger {name};"),
@@ -255,9 +256,9 @@ impl<'p> Wanted<'p> {
                 format!(
                     "{name} fires in {}, by the file in {}",
                     sessions(now),
-                    sessions(&wanted)
+                    sessions(wanted)
                 ),
-                format!("alter table {table} {} trigger {name};", enabling(&wanted)),
+                format!("alter table {table} {} trigger {name};", wanted.verb()),
             ),
         };
         Some(self.at(problem, one.table, name).about(table))
@@ -323,21 +324,12 @@ impl<'p> Wanted<'p> {
     }
 }
 
-fn sessions(enabled: &str) -> &'static str {
-    match enabled {
-        "O" => "ordinary sessions only",
-        "R" => "sessions that apply replicated changes only",
-        "A" => "every session",
-        _ => "no session",
-    }
-}
-
-fn enabling(enabled: &str) -> &'static str {
-    match enabled {
-        "R" => "enable replica",
-        "A" => "enable always",
-        "D" => "disable",
-        _ => "enable",
+fn sessions(fires: Fires) -> &'static str {
+    match fires {
+        Fires::Origin => "ordinary sessions only",
+        Fires::Replica => "sessions that apply replicated changes only",
+        Fires::Always => "every session",
+        Fires::Never => "no session",
     }
 }
 

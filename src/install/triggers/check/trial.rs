@@ -22,8 +22,9 @@ use crate::{
         query::{query_as, run},
         triggers::{
             examine::MANNERS,
-            locate,
+            locate::{self, Located},
             parts::Part,
+            rounds::{Round, UNDEFINED_COLUMN, rounds},
             savepoint::Savepoint,
             script::{Kind, Trigger, quoted},
             shadow::{Shadow, has_rows},
@@ -34,12 +35,7 @@ use crate::{
 };
 
 const SYNTAX_ERROR: &str = "42601";
-const UNDEFINED_COLUMN: &str = "42703";
 const UNDEFINED_TABLE: &str = "42P01";
-/// Of errors that are about names and types: wrong whatever the rows are.
-const ABOUT_NAMES: &str = "42";
-/// A row that is written a second time may break a promise that only holds for the first.
-const UNIQUE_VIOLATION: &str = "23505";
 
 pub(super) async fn begin(connection: &mut PgConnection) -> Result<(), Error> {
     let outcome = run(connection, MANNERS).await;
@@ -257,25 +253,18 @@ impl<'p> Trial<'_, 'p> {
             }
             Err(source) => return Err(failed(source)),
         };
-        let few = match rows {
-            true => shadow.touching_rows(),
-            false => shadow.touching_nulls(),
-        };
-        let many = ["set local pgbell.bulk_limit = 0".to_owned()];
-        let many: Vec<_> = many.into_iter().chain(few.iter().cloned()).collect();
-        for (statements, is_real) in [(shadow.touching_nothing(), true), (few, rows), (many, rows)]
-        {
+        for round in rounds(shadow, rows) {
             for _ in 0..=watched.triggers.len() {
                 let savepoint = Savepoint::set(self.connection).await?;
-                let outcome = run_each(self.connection, &statements).await;
-                if outcome.is_ok() && is_real {
+                let outcome = round.run(self.connection).await;
+                if outcome.is_ok() && round.is_real {
                     self.read_log(watched).await?;
                 }
                 savepoint.roll_back(self.connection).await?;
                 let Err((statement, source)) = outcome else {
                     break;
                 };
-                if !self.failed(watched, &statement, &source, is_real).await? {
+                if !self.failed(watched, &round, statement, &source).await? {
                     break;
                 }
             }
@@ -287,24 +276,20 @@ impl<'p> Trial<'_, 'p> {
     async fn failed(
         &mut self,
         watched: &Watched<'_>,
+        round: &Round,
         statement: &str,
         source: &sqlx::Error,
-        is_real: bool,
     ) -> Result<bool, Error> {
         let Some(error) = server_error(source) else {
             return Err(Error::statement("check", source));
         };
-        let counts = match is_real {
-            true => error.code() != UNIQUE_VIOLATION,
-            false => error.code().starts_with(ABOUT_NAMES),
-        };
-        let located = locate::in_function(
-            self.parts
-                .iter()
-                .map(|part| (part.file.name(), &part.statement)),
-            error,
-        );
-        let Some((place, function)) = located else {
+        let counts = round.counts(error.code());
+        let Some(Located {
+            file,
+            line,
+            function,
+        }) = locate::in_function(self.parts, error)
+        else {
             if counts {
                 self.report
                     .problems
@@ -312,8 +297,7 @@ impl<'p> Trial<'_, 'p> {
             }
             return Ok(false);
         };
-        if counts && let Some((file, line)) = place.rsplit_once(':') {
-            let line = line.parse().unwrap_or(1);
+        if counts {
             let is_here = |problem: &Problem| {
                 problem.file.as_deref() == Some(file) && problem.line == Some(line)
             };
@@ -435,17 +419,6 @@ impl<'p> Trial<'_, 'p> {
         }
         Ok(())
     }
-}
-
-async fn run_each(
-    connection: &mut PgConnection,
-    statements: &[String],
-) -> Result<(), (String, sqlx::Error)> {
-    for statement in statements {
-        let outcome = run(connection, statement).await;
-        outcome.map_err(|source| (statement.clone(), source))?;
-    }
-    Ok(())
 }
 
 fn would_fail(watched: &Watched<'_>, statement: &str, error: &PgDatabaseError) -> Problem {

@@ -214,13 +214,23 @@ impl Statement<'_> {
 }
 
 impl Fires {
-    /// As `pg_trigger.tgenabled` has it.
-    pub fn code(self) -> char {
+    /// What `pg_trigger.tgenabled` says.
+    pub(super) fn of(tgenabled: &str) -> Self {
+        match tgenabled {
+            "D" => Self::Never,
+            "R" => Self::Replica,
+            "A" => Self::Always,
+            _ => Self::Origin,
+        }
+    }
+
+    /// What `alter table` does to the trigger.
+    pub(super) fn verb(self) -> &'static str {
         match self {
-            Self::Origin => 'O',
-            Self::Replica => 'R',
-            Self::Always => 'A',
-            Self::Never => 'D',
+            Self::Origin => "enable",
+            Self::Replica => "enable replica",
+            Self::Always => "enable always",
+            Self::Never => "disable",
         }
     }
 }
@@ -238,6 +248,11 @@ impl fmt::Display for Name {
 /// A name as SQL. In quotes whether it needs them or not: only the server knows its key words.
 pub fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A string as SQL.
+pub(super) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }
 
 fn lines(text: &str) -> usize {

@@ -97,11 +97,6 @@ pub(super) fn words(name: &str) -> Vec<String> {
     words.map(str::to_owned).collect()
 }
 
-/// A string as SQL.
-pub(super) fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,10 +1,7 @@
 //! Pieces of SQL: lists that wrap, rows that are compared, values that are shown.
 
-use super::{
-    names::literal,
-    plan::{Plan, Room},
-};
-use crate::install::triggers::shape::Column;
+use super::plan::{Plan, Room};
+use crate::install::triggers::{script::literal, shape::Column};
 
 /// Lines longer than this are broken between the items of a list.
 pub(super) const WIDTH: usize = 110;

@@ -3,13 +3,15 @@
 use std::fmt::Write;
 
 use super::{
-    names::literal,
     plan::{Event, Plan, Room},
     sql::{WIDTH, differ, shown, wrapped},
 };
 use crate::{
     catalogue::Catalogue,
-    install::triggers::shape::{Column, Table},
+    install::triggers::{
+        script::literal,
+        shape::{Column, Table},
+    },
 };
 
 /// Where the second column of the list of events begins.

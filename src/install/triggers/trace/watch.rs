@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 
 use super::silence::{Table, Trigger, Watch};
-use crate::install::query::query_as;
+use crate::install::{query::query_as, triggers::script::Fires};
 
 /// The tables that this transaction has written to. Whoever writes to a partition through its parent
 /// fires the triggers of the parent.
@@ -54,7 +54,7 @@ pub(super) async fn watch(connection: &mut PgConnection) -> Result<Watch, sqlx::
         own.map(|(_, name, kind, enabled)| Trigger {
             name: name.clone(),
             kind: *kind,
-            enabled: enabled.clone(),
+            fires: Fires::of(enabled),
         })
     };
     let tables =
