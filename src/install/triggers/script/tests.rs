@@ -132,7 +132,8 @@ fn the_files_that_come_with_pgbell_are_understood_whole() {
         };
         assert_eq!(count(|kind| matches!(kind, Kind::Trigger(_))), 4, "{table}");
         assert!(count(|kind| matches!(kind, Kind::Function(_))) >= 4);
-        assert!(count(|kind| matches!(kind, Kind::Other)) <= 1, "{table}");
+        // Sales bring a policy where one is needed, and the moments of what is there already.
+        assert!(count(|kind| matches!(kind, Kind::Other)) <= 2, "{table}");
     }
 }
 
