@@ -3,11 +3,15 @@
 //! Pure: from a table's description to text. It guesses what columns mean by their names and types,
 //! and says in the file what it left out, because the file is there to be edited.
 
+mod bodies;
+mod changes;
 mod columns;
+mod header;
 mod names;
 mod plan;
 mod sql;
 mod text;
+mod vocabulary;
 
 use super::shape::Table;
 use crate::{
@@ -45,5 +49,5 @@ fn text(table: &Table, options: &Options, catalogue: &Catalogue) -> Result<Strin
         false => text::statement_level(&plan),
         true => text::row_level(&plan),
     };
-    Ok(format!("{}{body}", text::header(&plan, catalogue)))
+    Ok(format!("{}{body}", header::header(&plan, catalogue)))
 }

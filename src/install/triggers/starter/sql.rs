@@ -143,3 +143,8 @@ fn joined(columns: &[&Column], value: impl Fn(&Column) -> String) -> String {
         _ => format!("concat_ws(':', {})", parts.join(", ")),
     }
 }
+
+/// A name may hold line ends, which would end a comment.
+pub(super) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
