@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use sqlx::PgConnection;
 
 use super::{
-    examine::prepare,
     installed::{self, InstalledFunction},
+    manners::prepare,
     parts::Part,
     savepoint::Savepoint,
     script::Kind,

@@ -9,6 +9,7 @@ mod finding;
 mod functions;
 mod installed;
 mod locate;
+mod manners;
 mod needs;
 mod parts;
 mod probe;

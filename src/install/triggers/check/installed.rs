@@ -6,16 +6,16 @@ use sqlx::{PgConnection, postgres::types::Oid};
 
 use super::{
     Against, Report, all_parts, file,
-    file::plain,
     problem::{Code, Problem},
     trial,
+    wanted::Wanted,
 };
 use crate::install::{
     Error, SqlFile,
     query::{query_as, query_scalar},
     triggers::{
         parts::Part,
-        script::{Fires, Kind, Level, Trigger, quoted},
+        script::{Fires, Kind, quoted},
         table::Table,
     },
 };
@@ -43,12 +43,16 @@ const FUNCTION: &str = "
       from pg_proc as p join pg_namespace as n on n.oid = p.pronamespace
      where p.oid = $1";
 
-struct Installed {
-    table: Oid,
-    table_name: String,
-    name: String,
-    fires: Fires,
+/// A trigger of pgbell.
+pub(super) struct Installed {
+    pub(super) table: Oid,
+    /// As people read it.
+    pub(super) table_name: String,
+    pub(super) name: String,
+    pub(super) fires: Fires,
+    /// The statement that makes it.
     definition: String,
+    /// Whether its function is one of schema pgbell.
     is_ours: bool,
     function: Oid,
     is_row: bool,
@@ -182,157 +186,6 @@ fn firing(one: &Installed) -> String {
     })
 }
 
-/// What the files want to be installed.
-struct Wanted<'p> {
-    /// By table.
-    tables: BTreeMap<u32, Vec<(&'p Part<'p>, &'p Trigger)>>,
-    /// Who fires a trigger, by table and name.
-    fires: BTreeMap<(u32, &'p str), Fires>,
-}
-
-impl<'p> Wanted<'p> {
-    async fn of(connection: &mut PgConnection, parts: &'p [Part<'p>]) -> Result<Self, Error> {
-        let mut wanted = Self {
-            tables: BTreeMap::new(),
-            fires: BTreeMap::new(),
-        };
-        for part in parts {
-            let name = match &part.statement.kind {
-                Kind::Trigger(trigger) => &trigger.table,
-                Kind::Firing(firing) => &firing.table,
-                _ => continue,
-            };
-            let table = Table::find(connection, name).await;
-            let failed = |source| Error::statement(&format!("look for {name}"), &source);
-            let Some(table) = table.map_err(failed)? else {
-                continue;
-            };
-            match &part.statement.kind {
-                Kind::Trigger(trigger) => wanted
-                    .tables
-                    .entry(table.oid.0)
-                    .or_default()
-                    .push((part, trigger)),
-                Kind::Firing(firing) => {
-                    wanted
-                        .fires
-                        .insert((table.oid.0, &firing.trigger), firing.fires);
-                }
-                _ => {}
-            }
-        }
-        Ok(wanted)
-    }
-
-    fn place(&self, table: Oid, trigger: &str) -> Option<&'p Part<'p>> {
-        let triggers = self.tables.get(&table.0)?;
-        triggers
-            .iter()
-            .find(|(_, one)| one.name == trigger)
-            .map(|(part, _)| *part)
-    }
-
-    /// Whether a trigger fires when it should.
-    fn state(&self, one: &Installed) -> Option<Problem> {
-        let Installed {
-            table_name: table,
-            name,
-            ..
-        } = one;
-        let said = self.fires.get(&(one.table.0, name.as_str())).copied();
-        let wanted = said.unwrap_or(Fires::Origin);
-        let is_foreign = self.place(one.table, name).is_none();
-        if one.fires == wanted || is_foreign && one.fires != Fires::Never {
-            return None;
-        }
-        let problem = match one.fires {
-            Fires::Never => Problem::new(
-                Code::DisabledTrigger,
-                format!("{name} is disabled: changes are told to nobody"),
-                format!("alter table {table} enable trigger {name};"),
-            ),
-            now => Problem::new(
-                Code::TriggerState,
-                format!(
-                    "{name} fires in {}, by the file in {}",
-                    sessions(now),
-                    sessions(wanted)
-                ),
-                format!("alter table {table} {} trigger {name};", wanted.verb()),
-            ),
-        };
-        Some(self.at(problem, one.table, name).about(table))
-    }
-
-    fn at(&self, problem: Problem, table: Oid, trigger: &str) -> Problem {
-        match self.place(table, trigger) {
-            Some(part) => problem.at(part.file.name(), part.statement.line),
-            None => problem,
-        }
-    }
-
-    /// Triggers of the files that are not there; each file is applied on its own.
-    fn missing(&self, installed: &[&Installed]) -> Vec<Problem> {
-        let mut found = Vec::new();
-        let mut files: BTreeMap<(u32, &str), Vec<(&Part<'_>, &Trigger)>> = BTreeMap::new();
-        for (table, triggers) in &self.tables {
-            for (part, trigger) in triggers {
-                let file = files.entry((*table, part.file.name())).or_default();
-                file.push((part, trigger));
-            }
-        }
-        for ((table, _), triggers) in &files {
-            let is_there = |name: &str| {
-                installed
-                    .iter()
-                    .any(|one| one.table.0 == *table && one.name == name)
-            };
-            let missing: Vec<_> = triggers
-                .iter()
-                .filter(|(_, trigger)| !is_there(&trigger.name))
-                .collect();
-            if missing.len() == triggers.len() {
-                let Some((part, trigger)) = missing.first() else {
-                    continue;
-                };
-                let problem = Problem::new(
-                    Code::NotApplied,
-                    "none of its triggers is installed",
-                    format!("pgbell triggers apply {}", part.file.name()),
-                );
-                found.push(
-                    problem
-                        .at(part.file.name(), part.statement.line)
-                        .about(plain(&trigger.table)),
-                );
-                continue;
-            }
-            for (part, trigger) in missing {
-                let problem = Problem::new(
-                    Code::MissingTrigger,
-                    format!("{} is not installed", trigger.name),
-                    format!("pgbell triggers apply {}", part.file.name()),
-                );
-                found.push(
-                    problem
-                        .at(part.file.name(), part.statement.line)
-                        .about(plain(&trigger.table)),
-                );
-            }
-        }
-        found
-    }
-}
-
-fn sessions(fires: Fires) -> &'static str {
-    match fires {
-        Fires::Origin => "ordinary sessions only",
-        Fires::Replica => "sessions that apply replicated changes only",
-        Fires::Always => "every session",
-        Fires::Never => "no session",
-    }
-}
-
 async fn children(
     connection: &mut PgConnection,
     installed: &[Installed],
@@ -386,36 +239,4 @@ fn unwatched(
             .about(&one.table_name)
     };
     lacking.map(problem).collect()
-}
-
-/// Lines of the body and what is wrong there; nothing where the extension is not installed.
-pub(super) async fn plpgsql_check(
-    connection: &mut PgConnection,
-    shadow: Oid,
-    trigger: &Trigger,
-) -> Result<Vec<(i32, String)>, sqlx::Error> {
-    let schema: Option<String> = query_scalar(
-        "select quote_ident(nspname) from pg_extension join pg_namespace as n on n.oid = extnamespace
-          where extname = 'plpgsql_check'",
-    )
-    .fetch_optional(&mut *connection)
-    .await?;
-    let (Some(schema), Level::Statement) = (schema, trigger.level) else {
-        return Ok(Vec::new());
-    };
-    let query = format!(
-        "select coalesce(lineno, 1), message
-           from {schema}.plpgsql_check_function_tb(
-                to_regprocedure($1)::regprocedure, relid => $2::regclass, fatal_errors => false,
-                other_warnings => false, extra_warnings => false, performance_warnings => false,
-                oldtable => $3::name, newtable => $4::name)
-          where level = 'error'"
-    );
-    query_as(&query)
-        .bind(format!("{}()", trigger.function))
-        .bind(shadow)
-        .bind(&trigger.old_table)
-        .bind(&trigger.new_table)
-        .fetch_all(connection)
-        .await
 }

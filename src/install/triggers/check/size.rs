@@ -48,9 +48,7 @@ pub(super) async fn check(
     let called: Vec<_> = parts
         .iter()
         .filter_map(|part| match &part.statement.kind {
-            Kind::Trigger(trigger) if super::file::plain(&trigger.table) == table => {
-                Some(&trigger.function)
-            }
+            Kind::Trigger(trigger) if trigger.table.plain() == table => Some(&trigger.function),
             _ => None,
         })
         .collect();

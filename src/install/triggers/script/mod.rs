@@ -235,6 +235,16 @@ impl Fires {
     }
 }
 
+impl Name {
+    /// As people read it, without quotes.
+    pub(super) fn plain(&self) -> String {
+        match &self.schema {
+            Some(schema) => format!("{schema}.{}", self.name),
+            None => self.name.clone(),
+        }
+    }
+}
+
 /// As SQL, in quotes.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
