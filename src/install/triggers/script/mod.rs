@@ -3,8 +3,10 @@
 //! Pure, and forgiving: whatever the text is, it is split somehow, and nothing of it is lost. What
 //! is wrong with a statement is for the server to say.
 
+mod cursor;
 pub(super) mod lexer;
 mod parser;
+mod split;
 #[cfg(test)]
 mod tests;
 
@@ -170,7 +172,7 @@ impl<'a> Script<'a> {
         let tokens = lexer::tokens(text);
         let mut statements = Vec::new();
         let (mut from, mut line, mut first) = (0, 1, 0);
-        for end in parser::ends(text, &tokens) {
+        for end in split::ends(text, &tokens) {
             let words = &tokens[first..end];
             let (start, stop) = (words[0].span.start, words[words.len() - 1].span.end);
             let lead = &text[from..start];
