@@ -104,7 +104,7 @@ impl<'p> Wanted<'p> {
 
     pub(super) fn at(&self, problem: Problem, table: Oid, trigger: &str) -> Problem {
         match self.place(table, trigger) {
-            Some(part) => problem.at(part.file.name(), part.statement.line),
+            Some(part) => problem.on(part),
             None => problem,
         }
     }
@@ -129,33 +129,20 @@ impl<'p> Wanted<'p> {
                 .iter()
                 .filter(|(_, trigger)| !is_there(&trigger.name))
                 .collect();
-            if missing.len() == triggers.len() {
-                let Some((part, trigger)) = missing.first() else {
-                    continue;
-                };
-                let problem = Problem::new(
-                    Code::NotApplied,
-                    "none of its triggers is installed",
-                    format!("pgbell triggers apply {}", part.file.name()),
-                );
-                found.push(
-                    problem
-                        .at(part.file.name(), part.statement.line)
-                        .about(trigger.table.plain()),
-                );
-                continue;
-            }
-            for (part, trigger) in missing {
-                let problem = Problem::new(
-                    Code::MissingTrigger,
-                    format!("{} is not installed", trigger.name),
-                    format!("pgbell triggers apply {}", part.file.name()),
-                );
-                found.push(
-                    problem
-                        .at(part.file.name(), part.statement.line)
-                        .about(trigger.table.plain()),
-                );
+            let problem = |code, message: String, (part, trigger): &(&Part<'_>, &Trigger)| {
+                let mend = format!("pgbell triggers apply {}", part.file.name());
+                let problem = Problem::new(code, message, mend);
+                problem.on(part).about(trigger.table.plain())
+            };
+            match missing.first() {
+                Some(first) if missing.len() == triggers.len() => {
+                    let message = "none of its triggers is installed".to_owned();
+                    found.push(problem(Code::NotApplied, message, first));
+                }
+                _ => found.extend(missing.iter().map(|one| {
+                    let message = format!("{} is not installed", one.1.name);
+                    problem(Code::MissingTrigger, message, one)
+                })),
             }
         }
         found

@@ -5,6 +5,9 @@
 //! is changed. What comes out is in the order of the files, with the SQL that would mend each
 //! difference: `diff` shows it, `apply` runs it.
 
+mod compare;
+mod functions;
+mod probe;
 mod triggers;
 
 use std::collections::BTreeMap;
@@ -12,18 +15,18 @@ use std::collections::BTreeMap;
 use sqlx::PgConnection;
 
 use super::{
-    compare::{differences, finding, gist},
     finding::{Finding, State, Subject, text_diff},
-    functions::Functions,
     installed,
     manners::prepare,
     parts::{Part, parts},
-    probe::probe,
     savepoint::Savepoint,
     script::{Fires, Kind, Name},
     table::Table,
 };
 use crate::install::{Error, SqlFile, query::run};
+use compare::{differences, finding, gist};
+use functions::Functions;
+use probe::probe;
 use triggers::Watched;
 
 /// Compares, and leaves the transaction as it was. If there is a difference and `probes`, the

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 
 use sqlx::PgConnection;
 
-use super::Examiner;
+use super::{
+    Examiner,
+    compare::{compare_trigger, gist},
+};
 use crate::install::{
     Error,
     triggers::{
-        compare::{compare_trigger, gist},
         finding::{Finding, State, Subject},
         installed::{self, InstalledTrigger},
         parts::Part,

@@ -3,9 +3,9 @@
 use super::{
     changes::changes,
     plan::Plan,
+    shape::Column,
     sql::{differ, shown},
 };
-use crate::install::triggers::shape::Column;
 
 const SWITCH: &str = "    if current_setting('pgbell.enabled', true) = 'off' then
         return null;

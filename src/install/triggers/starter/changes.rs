@@ -5,9 +5,9 @@ use std::fmt::Write;
 use super::{
     names::plain,
     plan::{Event, Plan, Room},
+    shape::Column,
     sql::{differ, one_line, shown, wrapped},
 };
-use crate::install::triggers::shape::Column;
 
 /// Suggestions beyond this many are noise.
 const MOST_SUGGESTED: usize = 3;

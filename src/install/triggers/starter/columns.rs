@@ -2,11 +2,11 @@
 
 use super::{
     names::words,
+    shape::Column,
     vocabulary::{
         MOMENTS, NUMBERS, PRICE, PRIVATE, PRIVATE_PARTS, SHORT, STATUS, STOCK, STRINGS, VOLATILE,
     },
 };
-use crate::install::triggers::shape::Column;
 
 /// A string this long may be shown.
 const LONGEST_SHOWN: u32 = 255;

@@ -5,9 +5,10 @@ use std::fmt::Write;
 use super::{
     names::singular,
     plan::{Plan, Room},
+    shape::Column,
     sql::{WIDTH, one_line, wrapped},
 };
-use crate::{catalogue::Catalogue, install::triggers::shape::Column};
+use crate::catalogue::Catalogue;
 
 /// Where the second column of the list of events begins.
 const EVENT_WIDTH: usize = 48;

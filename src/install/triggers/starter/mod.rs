@@ -1,7 +1,9 @@
 //! A first trigger file for a table: what an administrator would otherwise type.
 //!
-//! Pure: from a table's description to text. It guesses what columns mean by their names and types,
-//! and says in the file what it left out, because the file is there to be edited.
+//! It guesses what columns mean by their names and types, and says in the file what it left out, because
+//! the file is there to be edited. `shape` reads the table; all else is pure, from that to text:
+//! `names`, `vocabulary` and `columns` say what things mean, `plan` what the file will say, and
+//! `header`, `bodies`, `changes` and `text` say it, in pieces of `sql`.
 
 mod bodies;
 mod changes;
@@ -9,17 +11,18 @@ mod columns;
 mod header;
 mod names;
 mod plan;
+mod shape;
 mod sql;
 mod text;
 mod vocabulary;
 
-use super::shape::Table;
 use crate::{
     catalogue::Catalogue,
     install::{Error, session::Session},
 };
 
 use plan::Plan;
+use shape::Table;
 
 /// How a starter file should look.
 #[derive(Clone, Debug, Default)]

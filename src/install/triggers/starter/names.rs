@@ -1,6 +1,6 @@
 //! What things are called: by clients, and inside schema `pgbell`.
 
-use crate::install::triggers::shape::Table;
+use super::shape::Table;
 
 /// Longest name of a table from which all names of its functions and triggers can be made:
 /// 63 bytes, less `pgbell_` and `_replica_truncate`.

@@ -1,7 +1,10 @@
 //! Pieces of SQL: lists that wrap, rows that are compared, values that are shown.
 
-use super::plan::{Plan, Room};
-use crate::install::triggers::{script::literal, shape::Column};
+use super::{
+    plan::{Plan, Room},
+    shape::Column,
+};
+use crate::install::triggers::script::literal;
 
 /// Lines longer than this are broken between the items of a list.
 pub(super) const WIDTH: usize = 110;

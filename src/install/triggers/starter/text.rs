@@ -5,9 +5,10 @@ use std::fmt::Write;
 use super::{
     bodies::{deleted, inserted, replicated, truncated, updated},
     plan::Plan,
+    shape::Table,
     sql::wrapped,
 };
-use crate::install::triggers::{script::literal, shape::Table};
+use crate::install::triggers::script::literal;
 
 pub(super) fn statement_level(plan: &Plan<'_>) -> String {
     let mut text = function(plan, "inserted", &inserted(plan));

@@ -33,7 +33,7 @@ pub(super) fn problems(parts: &[Part<'_>], catalogue: &Catalogue) -> Vec<Problem
                     "this would end the transaction that all files share",
                     "take begin, commit and rollback out",
                 )
-                .at(part.file.name(), part.statement.line),
+                .on(part),
             ),
             Kind::Function(function) => found.extend(files.function(part, function)),
             Kind::Trigger(trigger) => found.extend(files.trigger(part, trigger)),
@@ -158,7 +158,7 @@ fn not_understood(part: &Part<'_>) -> Option<Problem> {
             "this is no trigger as Postgres writes them",
             "compare it with sql/triggers/products.sql",
         )
-        .at(part.file.name(), part.statement.line)
+        .on(part)
     })
 }
 

@@ -44,11 +44,7 @@ impl Files<'_> {
         if trigger.function.schema.as_deref() != Some("pgbell") {
             found.push(outside(&trigger.function));
         }
-        let place = |problem: Problem| {
-            problem
-                .at(part.file.name(), part.statement.line)
-                .about(trigger.table.plain())
-        };
+        let place = |problem: Problem| problem.on(part).about(trigger.table.plain());
         found.into_iter().map(place).collect()
     }
 
@@ -73,7 +69,7 @@ impl Files<'_> {
                     "add a trigger after truncate on {table}, which writes one row with id '*'"
                 ),
             )
-            .at(part.file.name(), part.statement.line)
+            .on(part)
             .about(table)
         };
         let lacking = tables

@@ -176,11 +176,7 @@ impl<'p> Trial<'_, 'p> {
                 format!("there is no table {name}"),
                 "name a table that is there, with its schema",
             );
-            self.report.problems.push(
-                problem
-                    .at(part.file.name(), part.statement.line)
-                    .about(name),
-            );
+            self.report.problems.push(problem.on(part).about(name));
             return Ok(());
         };
         savepoint.keep(self.connection).await?;

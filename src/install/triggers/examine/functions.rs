@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use sqlx::PgConnection;
 
-use super::{
-    installed::{self, InstalledFunction},
-    manners::prepare,
-    parts::Part,
-    savepoint::Savepoint,
-    script::Kind,
-};
 use crate::install::{
     Error,
     query::{query_scalar, run},
+    triggers::{
+        installed::{self, InstalledFunction},
+        manners::prepare,
+        parts::Part,
+        savepoint::Savepoint,
+        script::Kind,
+    },
 };
 
 /// The functions as they are, and as the files would have them.
@@ -64,12 +64,7 @@ impl Functions {
                         made.insert(part.place(), name.clone());
                     }
                 }
-                Kind::Catalogue => {
-                    run(connection, part.statement.text)
-                        .await
-                        .map_err(|e| part.refused(&e))?;
-                }
-                _ if part.is_ground() => {
+                kind if *kind == Kind::Catalogue || part.is_ground() => {
                     run(connection, part.statement.text)
                         .await
                         .map_err(|e| part.refused(&e))?;

@@ -2,16 +2,16 @@
 
 use sqlx::PgConnection;
 
-use super::{
-    locate::{self, Located},
-    parts::Part,
-    rounds::{UNDEFINED_COLUMN, rounds},
-    savepoint::Savepoint,
-    shadow::{Shadow, has_rows},
-};
 use crate::install::{
     Error,
     error::{reason, server_error},
+    triggers::{
+        locate::{self, Located},
+        parts::Part,
+        rounds::{UNDEFINED_COLUMN, rounds},
+        savepoint::Savepoint,
+        shadow::{Shadow, has_rows},
+    },
 };
 
 const TIMED_OUT: &str = "57014";

@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::PgConnection;
 
 use super::{
-    installed::FUNCTION_NAME,
-    remove::Removal,
-    script::{Kind, Script},
+    Removal,
     uses::{Source, mentions},
 };
 use crate::install::{
     assets::{CORE, MIGRATIONS},
     query::query_as,
+    triggers::{
+        installed::FUNCTION_NAME,
+        script::{Kind, Script},
+    },
 };
 
 /// Texts by whether they will be there afterwards.

@@ -1,4 +1,4 @@
-//! A table as the live catalogue describes it.
+//! A table as the live catalogue describes it, for a starter file.
 
 use sqlx::PgConnection;
 

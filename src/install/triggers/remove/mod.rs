@@ -1,5 +1,8 @@
 //! Takes triggers off business tables, with what only they needed.
 
+mod needs;
+mod uses;
+
 use std::collections::BTreeSet;
 
 use serde::Serialize;
@@ -7,12 +10,10 @@ use sqlx::PgConnection;
 
 use super::{
     installed,
-    needs::{Texts, called_elsewhere, functions, moments, rights},
     parts::{Part, parts},
     record::Concerned,
     script::{Kind, Trigger, quoted},
     table::Table,
-    uses::{Source, reachable, unused},
 };
 use crate::install::{
     Error, SqlFile,
@@ -20,6 +21,8 @@ use crate::install::{
     script,
     session::{Session, commit, retrying},
 };
+use needs::{Texts, called_elsewhere, functions, moments, rights};
+use uses::{Source, reachable, unused};
 
 /// What is to be taken out.
 #[derive(Clone, Debug)]

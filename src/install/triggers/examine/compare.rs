@@ -1,6 +1,6 @@
 //! How what a file says differs from what is installed. Pure.
 
-use super::{
+use crate::install::triggers::{
     finding::{Finding, State, Subject, text_diff},
     installed::{InstalledFunction, InstalledTrigger},
     parts::Part,
