@@ -12,16 +12,9 @@ use pgbell::install::{
 };
 
 use crate::support::{
-    database::{Database, sql_file, trigger_file},
+    database::{Database, core_files, edited, sql_file, trigger_file},
     soon,
 };
-
-/// One of the core files with something else in it.
-fn edited(table: &str, from: &str, to: &str) -> SqlFile {
-    let text = trigger_file(table).text().to_owned();
-    assert!(text.contains(from), "{table}.sql does not say {from}");
-    sql_file(&format!("{table}.sql"), &text.replace(from, to))
-}
 
 /// A table `note` and the trigger file for it, `after` at its end.
 fn notes(after: &str) -> SqlFile {
@@ -53,10 +46,7 @@ execute function pgbell.note_written();
 }
 
 async fn apply(database: &Database, file: &SqlFile) -> Vec<Finding> {
-    let files = std::slice::from_ref(file);
-    soon("apply", triggers::apply(&database.url, files))
-        .await
-        .expect("applied")
+    database.apply(std::slice::from_ref(file)).await
 }
 
 async fn diff(database: &Database, file: &SqlFile) -> Vec<Finding> {

@@ -1,13 +1,10 @@
 //! Partitions and inheriting tables.
 
-use pgbell::install;
-
 use super::*;
 
 #[tokio::test]
 async fn row_triggers_reach_partitions_by_themselves_and_inheriting_tables_by_apply() {
-    let database = Database::empty().await;
-    install::install(&database.url).await.expect("installed");
+    let database = Database::installed("").await;
     let file = sql_file(
         "note.sql",
         "create or replace function pgbell.note_written() returns trigger language plpgsql
@@ -49,16 +46,13 @@ async fn row_triggers_reach_partitions_by_themselves_and_inheriting_tables_by_ap
 
 #[tokio::test]
 async fn partitions_and_children_get_the_triggers_of_their_table() {
-    let database = Database::empty().await;
-    install::install(&database.url).await.expect("installed");
-    database
-        .run(
-            "create table note (id int, at date) partition by list (at);
-             create table note_a partition of note for values in ('2026-01-01');
-             create table note_b partition of note for values in ('2026-01-02') partition by list (id);
-             create table note_b1 partition of note_b for values in (1)",
-        )
-        .await;
+    let database = Database::installed(
+        "create table note (id int, at date) partition by list (at);
+         create table note_a partition of note for values in ('2026-01-01');
+         create table note_b partition of note for values in ('2026-01-02') partition by list (id);
+         create table note_b1 partition of note_b for values in (1)",
+    )
+    .await;
     let file = notes("alter table note enable always trigger pgbell_note_insert;");
     apply(&database, &file).await;
     database.run("insert into note_a values (1, '2026-01-01'); insert into note_b1 values (1, '2026-01-02')").await;
