@@ -3,9 +3,9 @@
 //! Pure, and forgiving: whatever the text is, it is split somehow, and nothing of it is lost. What
 //! is wrong with a statement is for the server to say.
 
-mod cursor;
 pub(super) mod lexer;
 mod parser;
+mod reader;
 mod split;
 #[cfg(test)]
 mod tests;

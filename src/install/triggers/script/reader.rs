@@ -8,7 +8,7 @@ use super::{
 };
 
 /// The next token of a statement, and those behind it.
-pub(super) struct Cursor<'a> {
+pub(super) struct Reader<'a> {
     text: &'a str,
     tokens: &'a [Token],
     /// Where the text begins in the file, whose bytes the tokens count.
@@ -17,7 +17,7 @@ pub(super) struct Cursor<'a> {
     at: usize,
 }
 
-impl<'a> Cursor<'a> {
+impl<'a> Reader<'a> {
     pub(super) fn new(text: &'a str, tokens: &'a [Token], start: usize) -> Self {
         Self {
             text,
