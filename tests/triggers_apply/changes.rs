@@ -98,7 +98,8 @@ async fn looking_and_replacing_a_function_wait_for_no_writer() {
     let replaced = |one: &&(Action, &str)| one.0 == Action::Replaced;
     assert_eq!(actions(&done).iter().filter(replaced).count(), 4);
     let waits = "select count(*) from pg_locks
-                  where relation in ('products'::regclass, 'inventory'::regclass)
+                  where database = (select oid from pg_database where datname = current_database())
+                    and relation in ('products'::regclass, 'inventory'::regclass)
                     and mode <> 'RowExclusiveLock' and mode <> 'AccessShareLock'";
     assert_eq!(database.value(waits).await, "0");
     writer.run("commit").await;
