@@ -328,9 +328,11 @@ after truncate on public.sales
 for each statement
 execute function pgbell.sales_truncated();
 
--- Sales that were there before these triggers have moments ahead of them, too.
+-- Sales that were there before these triggers have moments ahead of them, too. Writers wait meanwhile if the triggers
+-- are new, so what is over is passed over first.
 insert into pgbell.schedule (entity, id, what, due_at, events, rooms, new)
 select 'sale', moment.*
   from public.sales,
        pgbell.sale_moments(sales.id, sales.product_id, sales.discount_percent, sales.starts_at, sales.ends_at) as moment
+ where greatest(sales.starts_at, sales.ends_at) > statement_timestamp()
     on conflict do nothing;

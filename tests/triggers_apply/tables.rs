@@ -114,7 +114,7 @@ async fn a_writer_who_holds_one_table_and_wants_another_is_never_the_victim_of_a
     let writer = database.session().await;
     writer.run("begin; insert into other values (1)").await;
     let files = two_tables();
-    let applying = triggers::apply(&database.url, &files);
+    let applying = Box::pin(triggers::apply(&database.url, &files));
     let is_locked = "select count(*) from pg_locks
                       where database = (select oid from pg_database where datname = current_database())
                         and relation = 'note'::regclass and mode = 'ShareRowExclusiveLock' and granted";
