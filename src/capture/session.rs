@@ -70,7 +70,7 @@ pub(super) async fn run(capture: &Capture, position: &mut Option<Position>) -> R
     }
     tokio::select! {
         ended = session.follow(position) => ended,
-        ended = upkeep.run(listener.as_ref(), due) => ended,
+        ended = upkeep.run(&server, listener.as_ref(), due) => ended,
     }
 }
 

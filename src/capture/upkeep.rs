@@ -14,6 +14,7 @@ use tokio_postgres::types::{ToSql, Type};
 
 use super::{
     Capture, Error, connect::Session, doorbell::Wish, drift, error, listener::Listener, queue,
+    server::Server,
 };
 use crate::telemetry::Reason;
 
@@ -102,6 +103,7 @@ impl<'a> Upkeep<'a> {
     /// Does the periodic work until something fails.
     pub(super) async fn run(
         &self,
+        server: &Server,
         listener: Option<&Listener>,
         next_due: watch::Receiver<Option<Instant>>,
     ) -> Result<(), Error> {
@@ -110,7 +112,7 @@ impl<'a> Upkeep<'a> {
             self.look_at_the_queue(),
             self.fire(next_due),
             self.rotate(),
-            drift::watch(self.capture, &self.session)
+            drift::watch(self.capture, server, &self.session)
         )
         .map(|_| ())
     }

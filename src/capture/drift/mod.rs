@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use schedule::Schedule;
 
-use super::{Capture, Error, connect::Session, error};
+use super::{Capture, Error, connect::Session, error, server::Server};
 use crate::{
     status::Finding,
     telemetry::{Kind, Reason},
@@ -67,7 +67,11 @@ const HEAR: &str = "
              where evtname in ('pgbell_drift', 'pgbell_drift_drop') and evtenabled in ('O', 'A'))";
 
 /// Looks at the triggers until the connection fails.
-pub(super) async fn watch(capture: &Capture, session: &Session) -> Result<(), Error> {
+pub(super) async fn watch(
+    capture: &Capture,
+    server: &Server,
+    session: &Session,
+) -> Result<(), Error> {
     let longest = capture.database.drift_interval;
     let mut ticks = interval(PACE.min(longest));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -87,34 +91,42 @@ pub(super) async fn watch(capture: &Capture, session: &Session) -> Result<(), Er
         };
         if schedule.is_due(longest, Instant::now()) {
             let begun = Instant::now();
-            look(capture, session).await?;
+            // Boxed, because it is rare and large.
+            Box::pin(look(capture, server)).await;
             schedule.looked(begun, Instant::now());
         }
     }
 }
 
-async fn look(capture: &Capture, session: &Session) -> Result<(), Error> {
-    let bound = LONGEST_LOOK.min(capture.database.heartbeat / 2).as_millis();
-    // One implicit transaction, so the settings end with it, whoever's session it really is.
-    let query = format!(
-        "set local statement_timeout = {bound}; set local lock_timeout = {bound};
-         select kind, \"table\", object, detail, mend from pgbell.drift() order by 1, 2, 3, 4 limit {MOST_FINDINGS}"
-    );
-    let rows = session.all_texts("look at the triggers", &query).await;
-    let found = unless_refused(capture, SUBJECT, rows)?;
-    let outcome = match &found {
-        None => "refused",
-        Some(rows) => {
+/// On a connection of its own, because a look may take long, and what the other one does may not.
+async fn look(capture: &Capture, server: &Server) {
+    let outcome = match find(capture, server).await {
+        Ok(rows) => {
+            capture.all_well(SUBJECT);
             let (notes, faults) = rows
                 .iter()
                 .map(|row| finding(row))
                 .partition(|found: &Finding| found.kind == NOTE);
             capture.publish_drift(faults, notes)
         }
+        Err(error) => {
+            warn_of(capture, SUBJECT, &error);
+            "refused"
+        }
     };
     let looks = &capture.metrics.drift_looks;
     looks.get_or_create(&Reason::new(outcome)).inc();
-    Ok(())
+}
+
+async fn find(capture: &Capture, server: &Server) -> Result<Vec<Vec<Option<String>>>, Error> {
+    let bound = LONGEST_LOOK.min(capture.database.heartbeat / 2).as_millis();
+    // One implicit transaction, so the settings end with it, whoever's session it really is.
+    let query = format!(
+        "set local statement_timeout = {bound}; set local lock_timeout = {bound};
+         select kind, \"table\", object, detail, mend from pgbell.drift() order by 1, 2, 3, 4 limit {MOST_FINDINGS}"
+    );
+    let session = server.session().await?;
+    session.all_texts("look at the triggers", &query).await
 }
 
 fn finding(row: &[Option<String>]) -> Finding {
@@ -127,6 +139,14 @@ fn finding(row: &[Option<String>]) -> Finding {
         detail: next(),
         mend: next(),
     }
+}
+
+fn warn_of(capture: &Capture, subject: &'static str, error: &Error) {
+    let why = error::chain(error);
+    let warning = format!(
+        "whether the triggers are as applied is not known: {why}; `pgbell install` brings the schema up to date"
+    );
+    capture.warn(subject, warning);
 }
 
 /// A look that is refused, because the schema is older or a right is missing, is warned of once and
@@ -142,11 +162,7 @@ fn unless_refused<T>(
             Ok(Some(answer))
         }
         Err(error) if error.is_refusal() => {
-            let why = error::chain(&error);
-            let warning = format!(
-                "whether the triggers are as applied is not known: {why}; `pgbell install` brings the schema up to date"
-            );
-            capture.warn(subject, warning);
+            warn_of(capture, subject, &error);
             Ok(None)
         }
         Err(error) => Err(error),

@@ -20,6 +20,7 @@
 //! - `shadow` is a copy of a table to try triggers on, `rounds` what is done to it, `locate` the
 //!   line of a file that the server then complains about. `manners` and `savepoint` see to it that
 //!   nothing remains.
+//! - `locks` are taken all at once, before anything is made.
 //! - `record` has what was applied recorded, for daemons to look after.
 
 mod apply;
@@ -29,6 +30,7 @@ mod examine;
 mod finding;
 mod installed;
 mod locate;
+mod locks;
 mod manners;
 mod parts;
 mod record;

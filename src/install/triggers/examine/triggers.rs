@@ -102,7 +102,7 @@ impl Examiner<'_, '_> {
     pub(super) async fn firing(&mut self, part: &Part<'_>, firing: &Firing) -> Result<(), Error> {
         let table = self.find(part, &firing.table).await?;
         let text = part.statement.text;
-        let mut changes = Vec::new();
+        let (mut changes, mut locks) = (Vec::new(), Vec::new());
         let mut is_mentioned = false;
         if let Some(watched) = self.tables.get(&table.oid.0) {
             for (member, installed) in &watched.tree {
@@ -115,6 +115,7 @@ impl Examiner<'_, '_> {
                 let now = installed.map_or(Fires::Origin, |one| one.fires);
                 if now != Fires::Never && now != firing.fires {
                     changes.push(part.statement.with(&firing.table_span, &member.name));
+                    locks.push(member.name.clone());
                 }
             }
         }
@@ -133,7 +134,8 @@ impl Examiner<'_, '_> {
                 gist(text),
                 State::Missing,
                 changes,
-            );
+            )
+            .locks = locks;
         }
         Ok(())
     }

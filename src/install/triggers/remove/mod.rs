@@ -21,7 +21,7 @@ use crate::install::{
     script,
     session::{Session, commit, retrying},
 };
-use needs::{Texts, called_elsewhere, functions, moments, rights};
+use needs::{Texts, called_elsewhere, functions, moments, policies, rights};
 use uses::{Source, reachable, unused};
 
 /// What is to be taken out.
@@ -128,6 +128,7 @@ async fn plan(
         what: format!("function {key}"),
         sql: format!("drop function {key};"),
     }));
+    removals.extend(policies(connection, &texts).await.map_err(failed)?);
     removals.extend(rights(connection, &texts).await.map_err(failed)?);
     removals.extend(moments(connection, &texts).await.map_err(failed)?);
     let tables = going.triggers.iter().map(|(table, _)| table);
