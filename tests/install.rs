@@ -6,7 +6,7 @@ use pgbell::{
 };
 use tokio_postgres::{Client, NoTls};
 
-use crate::support::database::trigger_file;
+use crate::support::database::{sql_file, trigger_file};
 
 /// Everything in a database and everything that roles have to do with it, as text.
 const TRACES: &str = r#"
@@ -233,10 +233,7 @@ async fn trigger_files_are_applied_together_or_not_at_all() {
     install::install(&server.url()).await.expect("installed");
     server.set_up_shop(&server.url()).await;
     let before = server.traces().await;
-    let directory = tempfile::tempdir().expect("a directory");
-    let broken = directory.path().join("broken.sql");
-    std::fs::write(&broken, "select 1;\n-- ü\nselect\n    nonsense;\n").expect("a file");
-    let broken = SqlFile::read(&broken).expect("a file");
+    let broken = sql_file("broken.sql", "select 1;\n-- ü\nselect\n    nonsense;\n");
     let files = [trigger_file("products"), broken];
     let refusal = triggers::apply(&server.url(), &files)
         .await

@@ -2,13 +2,17 @@
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
-use pgbell::capture::Transport;
+use pgbell::{
+    capture::Transport,
+    catalogue::Catalogue,
+    install::triggers::{self, Against, StarterOptions, Target, trace::Request},
+};
 use tokio_postgres::SimpleQueryMessage;
 
 use crate::support::{
     client::changes_in,
     daemon::Daemon,
-    database::Database,
+    database::{Database, sql_file},
     server::{Server, change, url_at},
     soon,
     standby::{Program, free_port},
@@ -143,6 +147,66 @@ async fn keeps_nothing(pooler: &Pooler, settings: &str) {
         0,
         "{settings}: something of ours is in the pool"
     );
+}
+
+/// A file that makes every verb work: a watched table, a row of it, and a function that is replaced.
+const THING: &str = "create table if not exists thing (id int primary key, title text);
+    insert into thing values (1, 'one') on conflict do nothing";
+
+#[tokio::test]
+async fn the_tools_for_triggers_work_through_a_pooler_and_leave_nothing_prepared() {
+    let server = Server::start().await;
+    for settings in &SHARING[1..3] {
+        let settings = format!("{settings}\nignore_startup_parameters = extra_float_digits");
+        let Some(pooler) = Pooler::start(&server, &settings).await else {
+            return;
+        };
+        let url = url_at(pooler.addr);
+        let through = Database::at(&url).await;
+        through.client().simple_query(THING).await.expect("a table");
+        for _ in 0..2 {
+            use_every_tool(&url).await;
+        }
+        let left = "select name from pg_prepared_statements";
+        let left = through.client().simple_query(left).await.expect("rows");
+        let is_row = |message: &&SimpleQueryMessage| matches!(message, SimpleQueryMessage::Row(_));
+        assert_eq!(left.iter().filter(is_row).count(), 0, "{settings}");
+    }
+}
+
+/// From a new file for a table to its removal.
+async fn use_every_tool(url: &str) {
+    let catalogue = Catalogue::default();
+    let options = StarterOptions::default();
+    let text = triggers::new_file(url, "public.thing", &options, &catalogue).await;
+    let files = [sql_file("thing.sql", &text.expect("a file"))];
+    let applied = triggers::apply(url, &files).await.expect("applied");
+    assert!(
+        applied.iter().any(|finding| finding.differs()),
+        "{applied:?}"
+    );
+    let different = triggers::diff(url, &files).await.expect("compared");
+    assert!(
+        !different.iter().any(|finding| finding.differs()),
+        "{different:?}"
+    );
+    let against = Against {
+        url: Some(url),
+        catalogue: &catalogue,
+        everything: true,
+    };
+    triggers::check(&files, against).await.expect("checked");
+    let request = Request {
+        statements: vec!["update thing set title = 'two'".into()],
+        files: Vec::new(),
+        timeout: Duration::from_secs(10),
+        most_rows: 10,
+    };
+    let traced = triggers::trace::trace(url, &request).await.expect("traced");
+    assert_eq!(traced.rows_in_all, 1, "{traced:?}");
+    let targets = [Target::Table("public.thing".into())];
+    let removed = triggers::remove(url, &targets).await.expect("removed");
+    assert!(!removed.is_empty());
 }
 
 #[tokio::test]

@@ -3,12 +3,12 @@
 use pgbell::{
     catalogue::{Catalogue, Config},
     install::{
-        self, SqlFile,
+        SqlFile,
         triggers::{self, Against, Code, Report, Severity},
     },
 };
 
-use crate::support::database::Database;
+use crate::support::{command::command, database::Database};
 
 const TABLE: &str =
     "create table notes (id bigint primary key, title text, body text, price int, tags jsonb)";
@@ -23,9 +23,7 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        let database = Database::empty().await;
-        install::install(&database.url).await.expect("installed");
-        database.run(TABLE).await;
+        let database = Database::installed(TABLE).await;
         let folder = tempfile::tempdir().expect("a folder");
         Self { database, folder }
     }
@@ -34,9 +32,7 @@ impl Scene {
     async fn applied() -> Self {
         let scene = Self::new().await;
         let file = scene.file(FILE);
-        triggers::apply(&scene.database.url, &[file])
-            .await
-            .expect("applied");
+        scene.database.apply(&[file]).await;
         scene
     }
 
@@ -537,9 +533,7 @@ async fn partitions_and_children_without_triggers_are_found() {
             .all(|problem| problem.code == Code::UnwatchedPartition
                 && problem.message.contains("more_notes"))
     );
-    triggers::apply(&scene.database.url, &[scene.file(FILE)])
-        .await
-        .expect("applied");
+    scene.database.apply(&[scene.file(FILE)]).await;
     assert_eq!(scene.report(FILE).await.problems, []);
 }
 
@@ -580,21 +574,10 @@ async fn a_check_locks_no_table_and_changes_nothing() {
     );
 }
 
-/// The command's exit code, stdout and stderr.
-fn command(scene: &Scene, url: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_pgbell"))
-        .arg("triggers")
-        .args(arguments)
-        .current_dir(scene.folder.path())
-        .env("DATABASE_URL", url)
-        .output()
-        .expect("the command runs");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (
-        output.status.code(),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
+/// The command's exit code, stdout and stderr, in the folder of the file.
+fn triggers(scene: &Scene, url: &str, arguments: &[&str]) -> (i32, String, String) {
+    let arguments = [&["triggers"], arguments].concat();
+    command(scene.folder.path(), url, &arguments)
 }
 
 #[tokio::test]
@@ -602,31 +585,27 @@ async fn the_commands_have_exit_codes_and_json() {
     let scene = Scene::applied().await;
     let url = scene.database.url.as_str();
     let check =
-        |arguments: &[&str]| command(&scene, url, &[&["check", "notes.sql"], arguments].concat());
+        |arguments: &[&str]| triggers(&scene, url, &[&["check", "notes.sql"], arguments].concat());
     let (code, text, _) = check(&[]);
-    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(code, 0, "{text}");
     assert!(
         text.contains("warning unknown-event: public.notes: ")
             && text.ends_with("1 file: 0 errors, 4 warnings\n"),
         "{text}"
     );
-    assert_eq!(check(&["--strict"]).0, Some(1));
+    assert_eq!(check(&["--strict"]).0, 1);
     let own = "[catalogue]\nevents = ['note:*']\nrooms = ['note:*']";
     std::fs::write(scene.folder.path().join("pgbell.toml"), own).expect("written");
     assert_eq!(
         check(&["--strict"]),
-        (
-            Some(0),
-            "1 file: 0 errors, 0 warnings\n".into(),
-            String::new()
-        )
+        (0, "1 file: 0 errors, 0 warnings\n".into(), String::new())
     );
     scene.file(&FILE.replace("security definer\n", ""));
     let (code, json, _) = check(&["--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).expect("one document");
     assert_eq!(
         (code, &json["ok"], &json["errors"]),
-        (Some(1), &false.into(), &4.into()),
+        (1, &false.into(), &4.into()),
         "{json:#}"
     );
     let first = &json["findings"][0];
@@ -638,19 +617,19 @@ async fn the_commands_have_exit_codes_and_json() {
         (&first["file"], &first["table"]),
         (&"notes.sql".into(), &"public.notes".into())
     );
-    assert_eq!(command(&scene, url, &["check", "none.sql"]).0, Some(2));
+    assert_eq!(triggers(&scene, url, &["check", "none.sql"]).0, 2);
     assert_eq!(
-        command(
+        triggers(
             &scene,
             "postgres://127.0.0.1:1/none",
             &["check", "notes.sql"]
         )
         .0,
-        Some(3)
+        3
     );
-    let (code, _, note) = command(&scene, "", &["check", "notes.sql"]);
+    let (code, _, note) = triggers(&scene, "", &["check", "notes.sql"]);
     assert!(
-        code == Some(1) && note.starts_with("pgbell: not checked: no database"),
+        code == 1 && note.starts_with("pgbell: not checked: no database"),
         "{note}"
     );
 }
@@ -659,35 +638,35 @@ async fn the_commands_have_exit_codes_and_json() {
 async fn a_new_file_is_printed_or_written_but_never_over_another() {
     let scene = Scene::new().await;
     let url = scene.database.url.as_str();
-    let (code, text, _) = command(&scene, url, &["new", "notes"]);
+    let (code, text, _) = triggers(&scene, url, &["new", "notes"]);
     assert!(
-        code == Some(0) && text.starts_with("-- What a change of public.notes tells browsers.\n"),
+        code == 0 && text.starts_with("-- What a change of public.notes tells browsers.\n"),
         "{text}"
     );
     let write = ["new", "notes", "--output", "mine.sql"];
-    assert_eq!(command(&scene, url, &write).0, Some(0));
+    assert_eq!(triggers(&scene, url, &write).0, 0);
     let path = scene.folder.path().join("mine.sql");
     assert_eq!(std::fs::read_to_string(&path).expect("a file"), text);
     std::fs::write(&path, "mine").expect("edited");
-    let (code, _, complaint) = command(&scene, url, &write);
+    let (code, _, complaint) = triggers(&scene, url, &write);
     assert!(
-        code == Some(1) && complaint.contains("mine.sql exists; --force"),
+        code == 1 && complaint.contains("mine.sql exists; --force"),
         "{complaint}"
     );
     assert_eq!(std::fs::read_to_string(&path).expect("a file"), "mine");
     assert_eq!(
-        command(&scene, url, &[&write[..], &["--force"]].concat()).0,
-        Some(0)
+        triggers(&scene, url, &[&write[..], &["--force"]].concat()).0,
+        0
     );
     assert_eq!(std::fs::read_to_string(&path).expect("a file"), text);
-    assert_eq!(command(&scene, url, &["new", "nonotes"]).0, Some(1));
+    assert_eq!(triggers(&scene, url, &["new", "nonotes"]).0, 1);
     assert_eq!(
-        command(&scene, url, &["new", "notes", "--entity", "a b"]).0,
-        Some(2)
+        triggers(&scene, url, &["new", "notes", "--entity", "a b"]).0,
+        2
     );
     assert_eq!(
-        command(&scene, "postgres://127.0.0.1:1/none", &["new", "notes"]).0,
-        Some(3)
+        triggers(&scene, "postgres://127.0.0.1:1/none", &["new", "notes"]).0,
+        3
     );
 }
 

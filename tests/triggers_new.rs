@@ -3,12 +3,12 @@
 use pgbell::{
     catalogue::{Catalogue, Config},
     install::{
-        self, Error, SqlFile,
+        Error, SqlFile,
         triggers::{self, Against, Code, Problem, StarterOptions},
     },
 };
 
-use crate::support::database::Database;
+use crate::support::database::{Database, sql_file};
 
 /// What has been logged since the last look, in an order of its own.
 const LOGGED: &str =
@@ -28,9 +28,7 @@ impl Table {
     }
 
     async fn with(name: &str, sql: &str, options: StarterOptions) -> Self {
-        let database = Database::empty().await;
-        install::install(&database.url).await.expect("installed");
-        database.run(sql).await;
+        let database = Database::installed(sql).await;
         let text = triggers::new_file(&database.url, name, &options, &Catalogue::default()).await;
         let table = Self {
             file: text.unwrap_or_else(|error| panic!("{name}: {error}")),
@@ -42,9 +40,7 @@ impl Table {
 
     /// Applies the file, of which a check has nothing to say before or after.
     async fn apply(&self) {
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), &self.file).expect("a file");
-        let files = [SqlFile::read(file.path()).expect("a file")];
+        let files = [sql_file("starter.sql", &self.file)];
         let codes: Vec<_> = self
             .check(&files)
             .await

@@ -8,7 +8,7 @@ use tokio::{io::AsyncWriteExt, process::Command};
 use crate::support::{
     client::Client,
     daemon::Daemon,
-    database::Database,
+    database::{Database, edited},
     server::{Server, url_at},
     soon,
     standby::Standby,
@@ -375,12 +375,10 @@ async fn a_trace_ends_in_time() {
     writer.run("rollback").await;
 }
 
-fn edited(directory: &Path, from: &str, to: &str) -> String {
-    let file = format!("{}/sql/triggers/products.sql", env!("CARGO_MANIFEST_DIR"));
-    let sql = std::fs::read_to_string(file).expect("a trigger file");
-    assert!(sql.contains(from));
+/// Where the file for products lies, with something else in it.
+fn edited_at(directory: &Path, from: &str, to: &str) -> String {
     let path = directory.join("products.sql");
-    std::fs::write(&path, sql.replace(from, to)).expect("written");
+    std::fs::write(&path, edited("products", from, to).text()).expect("written");
     path.display().to_string()
 }
 
@@ -388,7 +386,7 @@ fn edited(directory: &Path, from: &str, to: &str) -> String {
 async fn an_edited_function_is_tried_and_forgotten_without_a_lock_on_its_table() {
     let database = Database::with_shop().await;
     let directory = tempfile::tempdir().expect("a directory");
-    let file = edited(
+    let file = edited_at(
         directory.path(),
         "'product:price_changed'",
         "'product:repriced'",
@@ -422,7 +420,7 @@ async fn a_trigger_that_is_not_there_yet_is_made_for_the_trace_alone() {
         .run("drop trigger pgbell_products_update on products")
         .await;
     let directory = tempfile::tempdir().expect("a directory");
-    let file = edited(directory.path(), "", "");
+    let file = edited_at(directory.path(), "", "");
     let arguments = [
         "update products set price = 2 where id = 1",
         "--json",
@@ -438,7 +436,7 @@ async fn a_trigger_that_is_not_there_yet_is_made_for_the_trace_alone() {
     );
     assert_eq!(report["messages_in_all"], 4, "{report}");
 
-    let broken = edited(directory.path(), "n.price,", "n.prise,");
+    let broken = edited_at(directory.path(), "n.price,", "n.prise,");
     let arguments = [
         "update products set price = 2 where id = 1",
         "--file",

@@ -7,6 +7,7 @@
 mod assets;
 mod error;
 mod file;
+mod query;
 mod script;
 mod session;
 pub mod triggers;
@@ -14,6 +15,7 @@ pub mod triggers;
 use sqlx::migrate::{MigrateError, Migrator};
 
 use assets::{CORE, FINISH, MIGRATIONS, UNINSTALL};
+use query::query_scalar;
 use session::{Session, retrying};
 
 pub use error::Error;
@@ -46,7 +48,7 @@ pub async fn install(url: &str) -> Result<Installed, Error> {
         for file in CORE.iter().chain([&FINISH]) {
             file.execute(&mut transaction).await?;
         }
-        let told_of_ddl = sqlx::query_scalar(
+        let told_of_ddl = query_scalar(
             "select count(*) = 2 from pg_event_trigger where evtname in ('pgbell_drift', 'pgbell_drift_drop')",
         )
         .fetch_one(&mut *transaction)

@@ -3,12 +3,12 @@
 use std::{io, str::FromStr, time::Duration};
 
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, Connection, PgConnection, Postgres, Transaction,
+    ConnectOptions, Connection, FromRow, PgConnection, Postgres, Transaction,
     postgres::PgConnectOptions,
 };
 use tokio::time::{sleep, timeout};
 
-use super::{Error, LOCK_TIMEOUT};
+use super::{Error, LOCK_TIMEOUT, query::run};
 use crate::backoff::Backoff;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,13 +38,8 @@ impl Session {
         let mut connection = connect(url)
             .await
             .map_err(|source| Error::connect(&source))?;
-        let (number, version, standby): (i32, String, bool) = sqlx::query_as(
-            "select current_setting('server_version_num')::int, \
-                    current_setting('server_version'), pg_is_in_recovery()",
-        )
-        .fetch_one(&mut connection)
-        .await
-        .map_err(|source| Error::connect(&source))?;
+        let server = server(&mut connection).await;
+        let (number, version, standby) = server.map_err(|source| Error::connect(&source))?;
         if number < OLDEST_SERVER {
             return Err(Error::TooOld { found: version });
         }
@@ -59,6 +54,12 @@ impl Session {
         &mut self.connection
     }
 
+    /// Begins a transaction that only looks: behind a pooler, all of it on one connection.
+    pub(super) async fn look(&mut self) -> Result<Transaction<'_, Postgres>, Error> {
+        let begun = self.connection.begin().await;
+        begun.map_err(|source| Error::statement("begin", &source))
+    }
+
     /// Begins a transaction that waits for no lock longer than [`LOCK_TIMEOUT`] and excludes other
     /// installers.
     pub(super) async fn begin(&mut self) -> Result<Transaction<'_, Postgres>, Error> {
@@ -66,10 +67,7 @@ impl Session {
         let mut transaction = self.connection.begin().await.map_err(refused)?;
         let manners =
             format!("set local lock_timeout = '{LOCK_TIMEOUT}'; {SPELLING}; {INSTALLERS_LOCK}");
-        sqlx::raw_sql(AssertSqlSafe(manners))
-            .execute(&mut *transaction)
-            .await
-            .map_err(refused)?;
+        run(&mut transaction, &manners).await.map_err(refused)?;
         Ok(transaction)
     }
 }
@@ -92,6 +90,15 @@ pub(super) async fn retrying<T>(attempt: impl AsyncFn() -> Result<T, Error>) -> 
         }
     }
     attempt().await
+}
+
+/// Its version, by number and by name, and whether it is a standby. Asked in one message, because no
+/// transaction holds a pooler to one connection yet.
+async fn server(connection: &mut PgConnection) -> Result<(i32, String, bool), sqlx::Error> {
+    let sql = "select current_setting('server_version_num')::int, \
+                      current_setting('server_version'), pg_is_in_recovery()";
+    let row = sqlx::raw_sql(sql).fetch_one(connection).await?;
+    FromRow::from_row(&row)
 }
 
 async fn connect(url: &str) -> Result<PgConnection, sqlx::Error> {

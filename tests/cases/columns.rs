@@ -3,7 +3,7 @@
 use pgbell::install::SqlFile;
 use serde_json::json;
 
-use super::{ORDER, PRODUCT, apply, lines, order, release};
+use super::{ORDER, PRODUCT, lines, order, release};
 use crate::{
     support::scene::Scene,
     support::{
@@ -98,7 +98,7 @@ async fn tables_without_the_optional_columns_do_with_null_in_their_place() {
                 .run(&format!("alter table {table} drop column {column} cascade"))
                 .await;
         }
-        apply(&database, lacking(table, &columns)).await;
+        database.apply(&[lacking(table, &columns)]).await;
     }
     let mut scene = Scene::on(database).await;
     scene
@@ -185,7 +185,7 @@ async fn columns_may_stand_in_another_order_and_some_may_have_been_dropped() {
                   payment_status text not null default 'pending', id int primary key);
               alter table orders drop column gone, drop column also_gone;")
         .await;
-    apply(&database, trigger_file("orders")).await;
+    database.apply(&[trigger_file("orders")]).await;
     let mut scene = Scene::on(database).await;
     scene.told(&order(5), &lines(&ORDER, "order:created")).await;
     let messages = scene
@@ -275,11 +275,10 @@ async fn a_virtual_generated_column_is_told_where_its_expression_is_written_out(
         text = text.replace(&format!("{row}price"), &format!("({name} * 1.2)"));
     }
     let text = text.replace("'price', price", "'price', net * 1.2");
-    apply(
-        &scene.database,
-        SqlFile::embedded("edited.sql", text.leak()),
-    )
-    .await;
+    scene
+        .database
+        .apply(&[SqlFile::embedded("edited.sql", text.leak())])
+        .await;
     let messages = scene
         .client
         .messages_of(&scene.database, "update products set net = 30 where id = 1")

@@ -11,8 +11,6 @@ mod subscriber;
 mod thresholds;
 mod transactions;
 
-use pgbell::install::{SqlFile, triggers};
-
 use crate::support::database::{Database, trigger_file};
 
 /// Lines that say `events` for each of these rooms.
@@ -49,11 +47,6 @@ fn triggers_on(child: &str, table: &str) -> String {
         .map(|part| part.replace(&format!("public.{table}"), &format!("public.{child}")))
         .collect();
     triggers.join("\n")
-}
-
-async fn apply(database: &Database, file: SqlFile) {
-    let applied = triggers::apply(&database.url, &[file]).await;
-    applied.expect("applied");
 }
 
 /// The major version of the server.

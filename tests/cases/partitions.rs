@@ -1,7 +1,7 @@
 //! Partitioned and inherited tables. A statement fires the triggers of the table that it names, and of no other: so the
 //! same triggers stand on the parent and on each child.
 
-use super::{ORDER, apply, lines, order, statements::copy, triggers_on};
+use super::{ORDER, lines, order, statements::copy, triggers_on};
 use crate::{
     support::scene::Scene,
     support::{
@@ -33,7 +33,7 @@ const INHERITED: &str = "
 async fn shop(set: &str, children: &[&str]) -> Scene {
     let database = Database::with_shop().await;
     database.run(set).await;
-    apply(&database, trigger_file("orders")).await;
+    database.apply(&[trigger_file("orders")]).await;
     for child in children {
         database.run(&triggers_on(child, "orders")).await;
     }

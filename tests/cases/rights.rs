@@ -1,6 +1,6 @@
 //! Row-level security hides rows from writers, and must hide nothing from those who are told.
 
-use super::{PRODUCT, apply, lines};
+use super::{PRODUCT, lines};
 use crate::{
     catalogue::SALES,
     support::database::{Database, trigger_file},
@@ -27,7 +27,7 @@ async fn secured() -> Scene {
     let database = Database::with_shop().await;
     database.run(&format!("{SALES}; {SECURED}")).await;
     for table in ["inventory", "sales"] {
-        apply(&database, trigger_file(table)).await;
+        database.apply(&[trigger_file(table)]).await;
     }
     Scene::on(database).await
 }
@@ -80,7 +80,7 @@ async fn seller_and_shop_hear_of_stock_and_sales_although_their_products_are_sec
 async fn whoever_applies_the_files_again_finds_the_policy_there() {
     let scene = secured().await;
     for table in ["inventory", "sales"] {
-        apply(&scene.database, trigger_file(table)).await;
+        scene.database.apply(&[trigger_file(table)]).await;
     }
     let policies = "select string_agg(polname, ' ' order by polname) from pg_policy where polrelid = 'products'::regclass";
     assert_eq!(scene.database.value(policies).await, "own pgbell_reads");

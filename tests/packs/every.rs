@@ -2,8 +2,6 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use pgbell::install::triggers;
-
 use crate::support::{
     client::told,
     daemon::Daemon,
@@ -75,9 +73,8 @@ async fn database_with_packs() -> Database {
     let database = Database::with_shop().await;
     let files = PACKS.map(|pack| trigger_file(&format!("packs/{pack}")));
     for _ in 0..2 {
-        triggers::apply(&database.url, &files)
-            .await
-            .expect("applied, also again");
+        // Also again.
+        database.apply(&files).await;
     }
     database
         .run("insert into carts (id, user_id) values (50, 5)")

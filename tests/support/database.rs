@@ -7,7 +7,10 @@ use std::{
 
 use pgbell::{
     demo::postgres::{Options, ThrowawayPostgres},
-    install::{self, SqlFile, triggers},
+    install::{
+        self, SqlFile,
+        triggers::{self, Finding},
+    },
 };
 use tokio::sync::{OnceCell, mpsc};
 use tokio_postgres::{AsyncMessage, Client, NoTls, error::SqlState};
@@ -63,12 +66,27 @@ impl Database {
         Self { url, client }
     }
 
+    /// A database with pgbell, and what `sql` makes.
+    pub(crate) async fn installed(sql: &str) -> Self {
+        let database = Self::empty().await;
+        let installed = install::install(&database.url).await;
+        installed.expect("installed");
+        database.run(sql).await;
+        database
+    }
+
     /// Two sellers with a store each, three products of the first and one of the second; the first
     /// product has a variant. Users, orders and sales are left to the tests.
     pub(crate) async fn with_shop() -> Self {
         let database = Self::new().await;
         database.run(include_str!("shop.sql")).await;
         database
+    }
+
+    /// Applies trigger files, and says what that did.
+    pub(crate) async fn apply(&self, files: &[SqlFile]) -> Vec<Finding> {
+        let applied = soon("apply", triggers::apply(&self.url, files)).await;
+        applied.expect("applied")
     }
 
     /// Runs a statement that returns one transaction id.
@@ -160,14 +178,33 @@ pub(crate) async fn shop_server(options: Options) -> ThrowawayPostgres {
     shop.batch_execute(include_str!("../../sql/shop/schema.sql"))
         .await
         .expect("a shop");
-    let files = ["products", "inventory", "sales", "orders"].map(trigger_file);
-    triggers::apply(&url, &files).await.expect("triggers");
+    let applied = triggers::apply(&url, &core_files()).await;
+    applied.expect("triggers");
     server
+}
+
+pub(crate) fn core_files() -> [SqlFile; 4] {
+    ["products", "inventory", "sales", "orders"].map(trigger_file)
 }
 
 pub(crate) fn trigger_file(table: &str) -> SqlFile {
     let path = format!("{}/sql/triggers/{table}.sql", env!("CARGO_MANIFEST_DIR"));
     SqlFile::read(path.as_ref()).expect("a trigger file")
+}
+
+/// A trigger file with something else in it.
+pub(crate) fn edited(table: &str, from: &str, to: &str) -> SqlFile {
+    let text = trigger_file(table).text().to_owned();
+    assert!(text.contains(from), "{table}.sql does not say {from}");
+    sql_file(&format!("{table}.sql"), &text.replace(from, to))
+}
+
+/// A file of this name that says `text`.
+pub(crate) fn sql_file(name: &str, text: &str) -> SqlFile {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join(name);
+    std::fs::write(&path, text).expect("a file");
+    SqlFile::read(&path).expect("a file")
 }
 
 /// Waits for a server that starts.

@@ -1,6 +1,7 @@
 //! What makes the tests short: a database, a daemon, a client.
 
 pub(crate) mod client;
+pub(crate) mod command;
 pub(crate) mod daemon;
 pub(crate) mod database;
 pub(crate) mod journal;

@@ -5,7 +5,6 @@ use super::{
     daemon::Daemon,
     database::{Database, trigger_file},
 };
-use pgbell::install::triggers;
 
 const KINDS: [&str; 10] = [
     "product",
@@ -49,8 +48,7 @@ impl Scene {
             .iter()
             .map(|pack| trigger_file(&format!("packs/{pack}")))
             .collect();
-        let applied = triggers::apply(&database.url, &files).await;
-        applied.expect("packs");
+        database.apply(&files).await;
         database.run(sql).await;
         Self::on(database).await
     }

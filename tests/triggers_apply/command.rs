@@ -1,19 +1,7 @@
 //! The commands as scripts see them.
 
 use super::*;
-
-/// Exit code, stdout and stderr of the command in a directory.
-fn command(directory: &Path, database: &str, arguments: &[&str]) -> (i32, String, String) {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pgbell"));
-    command.args(arguments).current_dir(directory).env_clear();
-    if !database.is_empty() {
-        command.env("DATABASE_URL", database);
-    }
-    let output = command.output().expect("the command runs");
-    let text = |bytes| String::from_utf8(bytes).expect("text");
-    let code = output.status.code().expect("an exit code");
-    (code, text(output.stdout), text(output.stderr))
-}
+use crate::support::command::command;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn scripts_can_branch_on_what_the_commands_find() {

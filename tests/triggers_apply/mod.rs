@@ -6,31 +6,15 @@ mod refused;
 mod remove;
 mod tables;
 
-use std::path::Path;
-
 use pgbell::install::{
     SqlFile,
     triggers::{self, Action, Finding, Target},
 };
 
 use crate::support::{
-    database::{Database, trigger_file},
+    database::{Database, core_files, edited, sql_file, trigger_file},
     soon,
 };
-
-/// One of the core files with something else in it.
-fn edited(table: &str, from: &str, to: &str) -> SqlFile {
-    let text = trigger_file(table).text().to_owned();
-    assert!(text.contains(from), "{table}.sql does not say {from}");
-    file(&format!("{table}.sql"), &text.replace(from, to))
-}
-
-fn file(name: &str, text: &str) -> SqlFile {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join(name);
-    std::fs::write(&path, text).expect("a file");
-    SqlFile::read(Path::new(&path)).expect("a file")
-}
 
 /// A table `note` and the trigger file for it, `after` at its end.
 fn notes(after: &str) -> SqlFile {
@@ -58,14 +42,11 @@ for each statement
 execute function pgbell.note_written();
 {after}"
     );
-    file("note.sql", &text)
+    sql_file("note.sql", &text)
 }
 
 async fn apply(database: &Database, file: &SqlFile) -> Vec<Finding> {
-    let files = std::slice::from_ref(file);
-    soon("apply", triggers::apply(&database.url, files))
-        .await
-        .expect("applied")
+    database.apply(std::slice::from_ref(file)).await
 }
 
 async fn diff(database: &Database, file: &SqlFile) -> Vec<Finding> {

@@ -19,17 +19,9 @@ const TRACES: &str = r#"
         union all select concat_ws(' ', 'moment', entity, id, what) from pgbell.schedule
     ) as found (trace)"#;
 
-fn core_files() -> [SqlFile; 4] {
-    ["products", "inventory", "sales", "orders"].map(trigger_file)
-}
-
 /// A shop with partitioned notes and without triggers.
 async fn bare_shop() -> Database {
-    let database = Database::empty().await;
-    install::install(&database.url).await.expect("installed");
-    database
-        .run(include_str!("../../sql/shop/schema.sql"))
-        .await;
+    let database = Database::installed(include_str!("../../sql/shop/schema.sql")).await;
     database
         .run(
             "create table note (id int, at date) partition by list (at);
@@ -48,9 +40,7 @@ async fn remove_leaves_no_trace_of_tables_or_files() {
     let by_table = ["products", "public.inventory", "sales", "orders", "note"];
     let by_table: Vec<_> = by_table.map(|table| Target::Table(table.to_owned())).into();
     for targets in [by_file, by_table] {
-        triggers::apply(&database.url, &files)
-            .await
-            .expect("applied");
+        database.apply(&files).await;
         database
             .run(
                 "insert into products (store_id, seller_id) values (1, 1);

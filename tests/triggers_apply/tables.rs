@@ -1,14 +1,11 @@
 //! Partitions and inheriting tables.
 
-use pgbell::install;
-
 use super::*;
 
 #[tokio::test]
 async fn row_triggers_reach_partitions_by_themselves_and_inheriting_tables_by_apply() {
-    let database = Database::empty().await;
-    install::install(&database.url).await.expect("installed");
-    let file = file(
+    let database = Database::installed("").await;
+    let file = sql_file(
         "note.sql",
         "create or replace function pgbell.note_written() returns trigger language plpgsql
          security definer set search_path = pg_catalog, pg_temp as $$
@@ -49,16 +46,13 @@ async fn row_triggers_reach_partitions_by_themselves_and_inheriting_tables_by_ap
 
 #[tokio::test]
 async fn partitions_and_children_get_the_triggers_of_their_table() {
-    let database = Database::empty().await;
-    install::install(&database.url).await.expect("installed");
-    database
-        .run(
-            "create table note (id int, at date) partition by list (at);
-             create table note_a partition of note for values in ('2026-01-01');
-             create table note_b partition of note for values in ('2026-01-02') partition by list (id);
-             create table note_b1 partition of note_b for values in (1)",
-        )
-        .await;
+    let database = Database::installed(
+        "create table note (id int, at date) partition by list (at);
+         create table note_a partition of note for values in ('2026-01-01');
+         create table note_b partition of note for values in ('2026-01-02') partition by list (id);
+         create table note_b1 partition of note_b for values in (1)",
+    )
+    .await;
     let file = notes("alter table note enable always trigger pgbell_note_insert;");
     apply(&database, &file).await;
     database.run("insert into note_a values (1, '2026-01-01'); insert into note_b1 values (1, '2026-01-02')").await;
@@ -101,13 +95,13 @@ begin
     end loop;
 end $$;";
     let other = notes("").text().replace("note", "other");
-    [notes(slow), file("other.sql", &other)]
+    [notes(slow), sql_file("other.sql", &other)]
 }
 
 #[tokio::test]
 async fn a_writer_who_holds_one_table_and_wants_another_is_never_the_victim_of_apply() {
     let database = Database::empty().await;
-    install::install(&database.url).await.expect("installed");
+    pgbell::install::install(&database.url).await.expect("installed");
     database
         .run("create table note (id int); create table other (id int)")
         .await;
@@ -137,7 +131,7 @@ async fn a_writer_who_holds_one_table_and_wants_another_is_never_the_victim_of_a
 #[tokio::test]
 async fn nothing_is_replaced_because_the_database_spells_names_otherwise() {
     let database = Database::empty().await;
-    install::install(&database.url).await.expect("installed");
+    pgbell::install::install(&database.url).await.expect("installed");
     database
         .run(
             "create table note (id int);
@@ -155,9 +149,9 @@ async fn nothing_is_replaced_because_the_database_spells_names_otherwise() {
 #[tokio::test]
 async fn a_byte_order_mark_in_front_of_a_file_is_no_sql() {
     let database = Database::empty().await;
-    install::install(&database.url).await.expect("installed");
+    pgbell::install::install(&database.url).await.expect("installed");
     database.run("create table note (id int)").await;
-    let marked = file("note.sql", &format!("\u{feff}{}", notes("").text()));
+    let marked = sql_file("note.sql", &format!("\u{feff}{}", notes("").text()));
     apply(&database, &marked).await;
     assert_eq!(actions(&apply(&database, &notes("")).await), []);
 }

@@ -71,8 +71,7 @@ fn print(found: &Report, files: usize) -> Result<(), Failure> {
     for note in &found.unchecked {
         eprintln!("pgbell: not checked: {note}");
     }
-    let number =
-        |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let number = |count: usize, what| output::counted(count as u64, what);
     let (errors, warnings) = (found.count(Severity::Error), found.count(Severity::Warning));
     Ok(output::line(&format!(
         "{}: {}, {}",

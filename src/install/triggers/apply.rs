@@ -2,11 +2,11 @@
 
 use sqlx::PgConnection;
 
-use super::{
-    examine::examine, finding::Finding, locks, parts::parts, record::Concerned, shadow::run,
-};
+use super::{examine::examine, finding::Finding, locks, parts::parts, record::Concerned};
 use crate::install::{
-    Error, SqlFile, script,
+    Error, SqlFile,
+    query::run,
+    script,
     session::{Session, commit, retrying},
 };
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::{AssertSqlSafe, PgConnection, postgres::types::Oid};
+use sqlx::{PgConnection, postgres::types::Oid};
 
-use super::{shadow::DEFINITION, table::Table};
+use super::{script::Fires, shadow::DEFINITION, table::Table};
+use crate::install::query::{query_as, query_scalar};
 
 /// A function by everything that a file can say about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +22,7 @@ pub(super) struct InstalledTrigger {
     pub(super) name: String,
     /// Without its table.
     pub(super) definition: String,
-    /// `O`, `D`, `R` or `A`, as `pg_trigger.tgenabled` has it.
-    pub(super) enabled: String,
+    pub(super) fires: Fires,
     /// As [`functions`] names it.
     pub(super) function: String,
     /// Whether its function is one of schema pgbell.
@@ -45,10 +45,8 @@ pub(super) async fn functions(
            from pg_proc as p join pg_namespace as fn on fn.oid = p.pronamespace
           where fn.nspname = any($1) and p.prokind in ('f', 'p')"
     );
-    let rows: Vec<(String, String, String, String, String)> = sqlx::query_as(AssertSqlSafe(query))
-        .bind(schemas)
-        .fetch_all(connection)
-        .await?;
+    let rows: Vec<(String, String, String, String, String)> =
+        query_as(&query).bind(schemas).fetch_all(connection).await?;
     let functions = rows
         .into_iter()
         .map(|(name, definition, owner, rights, comment)| {
@@ -74,10 +72,7 @@ pub(super) async fn versions(
            from pg_proc as p join pg_namespace as fn on fn.oid = p.pronamespace
           where p.proname = $1"
     );
-    let rows: Vec<(String, String)> = sqlx::query_as(AssertSqlSafe(query))
-        .bind(name)
-        .fetch_all(connection)
-        .await?;
+    let rows: Vec<(String, String)> = query_as(&query).bind(name).fetch_all(connection).await?;
     Ok(rows.into_iter().collect())
 }
 
@@ -97,16 +92,14 @@ pub(super) async fn triggers(
           where t.tgrelid = $1 and not t.tgisinternal and t.tgparentid = 0
           order by t.tgname"
     );
-    let rows: Vec<(String, String, String, String, bool)> = sqlx::query_as(AssertSqlSafe(query))
-        .bind(table)
-        .fetch_all(connection)
-        .await?;
+    let rows: Vec<(String, String, String, String, bool)> =
+        query_as(&query).bind(table).fetch_all(connection).await?;
     let triggers = rows.into_iter().map(|row| {
         let (name, definition, enabled, function, is_ours) = row;
         InstalledTrigger {
             name,
             definition,
-            enabled,
+            fires: Fires::of(&enabled),
             function,
             is_ours,
         }
@@ -117,7 +110,7 @@ pub(super) async fn triggers(
 /// A digest of all rights, owners, function settings and comments: it changes when a statement such
 /// as `grant` changes anything.
 pub(super) async fn fingerprint(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
-    sqlx::query_scalar(
+    query_scalar(
         "select md5(string_agg(part, ' ' order by part)) from (
             select md5(string_agg(format('%s %s %s', oid, relowner, relacl), ' ' order by oid))
               from pg_class where relkind in ('r', 'p', 'v', 'm', 'f', 'S')

@@ -2,7 +2,10 @@
 
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 
-use super::script::{Kind, Statement};
+use super::{
+    parts::Part,
+    script::{Kind, Statement},
+};
 
 /// Where a function body went wrong, as the server's context tells.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,25 +16,37 @@ struct Complaint<'a> {
     line: usize,
 }
 
-/// The statement among `statements` whose function the error is in, with the line of the file.
-pub(super) fn in_function<'s, 'a: 's>(
-    statements: impl IntoIterator<Item = (&'s str, &'s Statement<'a>)>,
+/// A place in a function of a file.
+pub(super) struct Located<'p> {
+    pub(super) file: &'p str,
+    pub(super) line: usize,
+    /// The function's name without its schema.
+    pub(super) function: &'p str,
+}
+
+/// Which function of the files the error is in, and where.
+pub(super) fn in_function<'p>(
+    parts: &'p [Part<'_>],
     error: &PgDatabaseError,
-) -> Option<(String, String)> {
+) -> Option<Located<'p>> {
     let complaints: Vec<_> = complaints(error.r#where()?).collect();
     let query = match error.position() {
         Some(PgErrorPosition::Internal { position, query }) => Some((position, query)),
         _ => None,
     };
-    statements.into_iter().find_map(|(file, statement)| {
+    parts.iter().find_map(|part| {
+        let statement = &part.statement;
         let Kind::Function(function) = &statement.kind else {
             return None;
         };
         let body = function.body.clone()?;
         let is_it = |complaint: &&Complaint<'_>| function.name.name == complaint.function;
         let complaint = complaints.iter().find(is_it)?;
-        let line = line(statement, body, complaint.line, query);
-        Some((format!("{file}:{line}"), function.name.name.clone()))
+        Some(Located {
+            file: part.file.name(),
+            line: line(statement, body, complaint.line, query),
+            function: &function.name.name,
+        })
     })
 }
 

@@ -1,28 +1,46 @@
 //! Trigger files: SQL that administrators own and edit, and the tools to put them into a database.
+//!
+//! Each verb has its module; those that read a database do so in one transaction, and only `apply`
+//! and `remove` commit it.
+//!
+//! | verb | where | core |
+//! |---|---|---|
+//! | `new` | `starter` | `plan`: what a table's columns mean; pure, like all of it but `shape` |
+//! | `check` | `check` | `file`: rules for what a file says, pure; `trial`: what the server says of it; `installed`: what is there |
+//! | `apply`, `diff` | `apply`, `diff` | `examine`: how files and database differ; its `compare` is pure |
+//! | `remove` | `remove` | `uses`: what nothing needs any more, pure |
+//! | `trace` | `trace` | `silence`: why nothing would be told, pure |
+//!
+//! What they share, from text to database:
+//!
+//! - `script` splits a file into statements and says what each makes; `parts` has those of several
+//!   files. Pure.
+//! - `finding` is what `apply` and `diff` tell of one object. Pure.
+//! - `table` and `installed` read the catalogue.
+//! - `shadow` is a copy of a table to try triggers on, `rounds` what is done to it, `locate` the
+//!   line of a file that the server then complains about. `manners` and `savepoint` see to it that
+//!   nothing remains.
+//! - `record` has what was applied recorded, for daemons to look after.
 
 mod apply;
 mod check;
-mod compare;
 mod diff;
 mod examine;
 mod finding;
-mod functions;
 mod installed;
 mod locate;
 mod locks;
-mod needs;
+mod manners;
 mod parts;
-mod probe;
 mod record;
 mod remove;
+mod rounds;
 mod savepoint;
 pub mod script;
 pub(in crate::install) mod shadow;
-mod shape;
 mod starter;
 pub(in crate::install) mod table;
 pub mod trace;
-mod uses;
 
 pub use apply::{apply, apply_script, difference_script};
 pub use check::{Against, Code, Problem, Report, Severity, check};

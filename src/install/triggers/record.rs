@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 
 use sqlx::PgConnection;
 
-use super::{parts::Part, script::Kind, shadow::run};
-use crate::install::Error;
+use super::{
+    parts::Part,
+    script::{Kind, literal},
+};
+use crate::install::{Error, query::run};
 
 /// What was applied or removed, by names as files spell them.
 #[derive(Debug, Default)]
@@ -67,7 +70,6 @@ $$;",
 }
 
 fn array(names: &BTreeSet<String>) -> String {
-    let literal = |name: &String| format!("'{}'", name.replace('\'', "''"));
-    let literals: Vec<_> = names.iter().map(literal).collect();
+    let literals: Vec<_> = names.iter().map(|name| literal(name)).collect();
     format!("array[{}]::text[]", literals.join(", "))
 }

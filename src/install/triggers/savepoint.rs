@@ -2,8 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::shadow::run;
-use crate::install::Error;
+use crate::install::{Error, query::run};
 
 /// What has been done since it was set can be undone, locks and settings included.
 #[must_use = "a savepoint is rolled back or released"]

@@ -3,12 +3,13 @@
 //! Making one reads the table (ACCESS SHARE) and waits for no writer. It is for transactions, or
 //! savepoints, that are rolled back.
 
-use sqlx::{AssertSqlSafe, PgConnection, postgres::types::Oid, raw_sql};
+use sqlx::{PgConnection, postgres::types::Oid};
 
 use super::{
     script::{Statement, Trigger},
     table::Table,
 };
+use crate::install::query::{query_as, query_scalar, run};
 
 /// Rows that are copied to see a trigger work: more would tell no more.
 const ROWS: u32 = 3;
@@ -44,9 +45,9 @@ impl Shadow {
         let name = format!("pg_temp.pgbell_shadow_{}", table.oid.0);
         let make = format!("create table {name} (like {})", table.name);
         run(connection, &make).await?;
-        let oid = sqlx::query_scalar("select $1::regclass::oid").bind(&name);
+        let oid = query_scalar("select $1::regclass::oid").bind(&name);
         let oid = oid.fetch_one(&mut *connection).await?;
-        let columns: Vec<(String, bool)> = sqlx::query_as(
+        let columns: Vec<(String, bool)> = query_as(
             "select quote_ident(attname), attnum = any (coalesce(indkey::int2[], '{}'))
                from pg_attribute left join pg_index on indrelid = attrelid and indisprimary
               where attrelid = $1 and attnum > 0 and not attisdropped
@@ -163,20 +164,7 @@ pub(in crate::install) async fn has_rows(
     table: &Table,
 ) -> Result<bool, sqlx::Error> {
     let query = format!("select exists (select from {})", table.name);
-    sqlx::query_scalar(AssertSqlSafe(query))
-        .fetch_one(connection)
-        .await
-}
-
-/// Runs SQL as it is.
-pub(in crate::install) async fn run(
-    connection: &mut PgConnection,
-    sql: &str,
-) -> Result<(), sqlx::Error> {
-    raw_sql(AssertSqlSafe(sql.to_owned()))
-        .execute(connection)
-        .await
-        .map(drop)
+    query_scalar(&query).fetch_one(connection).await
 }
 
 /// How a trigger that is installed is defined, its table left out.
@@ -191,7 +179,7 @@ pub(in crate::install) async fn definition(
            join pg_namespace as n on n.oid = c.relnamespace
           where c.oid = $1 and t.tgname = $2"
     );
-    sqlx::query_scalar(AssertSqlSafe(query))
+    query_scalar(&query)
         .bind(table)
         .bind(trigger)
         .fetch_optional(connection)

@@ -3,6 +3,7 @@
 use sqlx::{PgConnection, postgres::types::Oid};
 
 use super::script::Name;
+use crate::install::query::query_as;
 
 /// A table that a trigger watches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +42,7 @@ impl Table {
         connection: &mut PgConnection,
         name: &str,
     ) -> Result<Option<Self>, sqlx::Error> {
-        let found: Option<Row> = sqlx::query_as(
+        let found: Option<Row> = query_as(
             "select c.oid, format('%I.%I', n.nspname, c.relname) as name,
                     c.relispartition as is_partition
                from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
@@ -58,7 +59,7 @@ impl Table {
         &self,
         connection: &mut PgConnection,
     ) -> Result<Vec<Self>, sqlx::Error> {
-        let found: Vec<Row> = sqlx::query_as(
+        let found: Vec<Row> = query_as(
             "with recursive tree (oid, depth) as (
                  select inhrelid, 1 from pg_inherits where inhparent = $1
                  union all

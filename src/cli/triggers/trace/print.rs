@@ -5,9 +5,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::report::{Due, File, Message, Report, Statement, Timing, Trigger};
-use crate::cli::sub::{
-    message,
-    print::{Shown, change_text, columns, notice, printable},
+use crate::cli::{
+    output::counted,
+    sub::{
+        message,
+        print::{Shown, change_text, columns, notice, printable},
+    },
 };
 
 /// The whole report.
@@ -274,11 +277,4 @@ fn summary(timing: &Timing) -> String {
         "{:.1} ms in the server, {:.1} ms of it in triggers of pgbell{each}",
         timing.execution_ms, timing.pgbell_ms
     )
-}
-
-fn counted(number: u64, what: &str) -> String {
-    match number {
-        1 => format!("1 {what}"),
-        number => format!("{number} {what}s"),
-    }
 }

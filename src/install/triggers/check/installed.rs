@@ -6,15 +6,16 @@ use sqlx::{PgConnection, postgres::types::Oid};
 
 use super::{
     Against, Report, all_parts, file,
-    file::plain,
     problem::{Code, Problem},
     trial,
+    wanted::Wanted,
 };
 use crate::install::{
     Error, SqlFile,
+    query::{query_as, query_scalar},
     triggers::{
         parts::Part,
-        script::{Fires, Kind, Level, Trigger},
+        script::{Fires, Kind, quoted},
         table::Table,
     },
 };
@@ -42,19 +43,23 @@ const FUNCTION: &str = "
       from pg_proc as p join pg_namespace as n on n.oid = p.pronamespace
      where p.oid = $1";
 
-struct Installed {
-    table: Oid,
-    table_name: String,
-    name: String,
-    enabled: String,
+/// A trigger of pgbell.
+pub(super) struct Installed {
+    pub(super) table: Oid,
+    /// As people read it.
+    pub(super) table_name: String,
+    pub(super) name: String,
+    pub(super) fires: Fires,
+    /// The statement that makes it.
     definition: String,
+    /// Whether its function is one of schema pgbell.
     is_ours: bool,
     function: Oid,
     is_row: bool,
 }
 
 pub(super) async fn has_pgbell(connection: &mut PgConnection) -> Result<bool, Error> {
-    sqlx::query_scalar("select to_regclass('pgbell.change') is not null")
+    query_scalar("select to_regclass('pgbell.change') is not null")
         .fetch_one(connection)
         .await
         .map_err(|source| Error::statement("look for pgbell", &source))
@@ -103,21 +108,22 @@ pub(super) async fn check(
 
 async fn read(connection: &mut PgConnection) -> Result<Vec<Installed>, Error> {
     type Row = (Oid, String, String, String, String, bool, Oid, bool);
-    let rows: Vec<Row> = sqlx::query_as(TRIGGERS)
+    let rows: Vec<Row> = query_as(TRIGGERS)
         .fetch_all(connection)
         .await
         .map_err(|source| Error::statement("read the triggers", &source))?;
-    let one =
-        |(table, table_name, name, enabled, definition, is_ours, function, is_row)| Installed {
+    let one = |(table, table_name, name, enabled, definition, is_ours, function, is_row): Row| {
+        Installed {
             table,
             table_name,
             name,
-            enabled,
+            fires: Fires::of(&enabled),
             definition,
             is_ours,
             function,
             is_row,
-        };
+        }
+    };
     Ok(rows.into_iter().map(one).collect())
 }
 
@@ -132,7 +138,7 @@ async fn judge(
     let mut read = BTreeSet::new();
     for one in installed {
         if read.insert(one.function.0) {
-            let function: Option<String> = sqlx::query_scalar(FUNCTION)
+            let function: Option<String> = query_scalar(FUNCTION)
                 .bind(one.function)
                 .fetch_optional(&mut *connection)
                 .await
@@ -143,9 +149,8 @@ async fn judge(
     }
     for one in installed {
         text.push_str(&format!("{};\n", one.definition));
-        if matches!(one.enabled.as_str(), "R" | "A") {
-            let (table, name) = (&one.definition, &one.name);
-            text.push_str(&firing(table, name));
+        if matches!(one.fires, Fires::Replica | Fires::Always) {
+            text.push_str(&firing(one));
         }
     }
     let file = [SqlFile::owned("what is installed", text)];
@@ -168,176 +173,17 @@ async fn judge(
 }
 
 /// `alter table … enable replica trigger …`, for the rules: the table is taken from the trigger.
-fn firing(definition: &str, trigger: &str) -> String {
-    let file = [SqlFile::owned("", definition.to_owned())];
+fn firing(one: &Installed) -> String {
+    let file = [SqlFile::owned("", one.definition.clone())];
     let parts = all_parts(&file);
     let table = parts.iter().find_map(|part| match &part.statement.kind {
         Kind::Trigger(trigger) => Some(trigger.table.to_string()),
         _ => None,
     });
-    let name = crate::install::triggers::script::quoted(trigger);
+    let (verb, name) = (one.fires.verb(), quoted(&one.name));
     table.map_or_else(String::new, |table| {
-        format!("alter table {table} enable replica trigger {name};\n")
+        format!("alter table {table} {verb} trigger {name};\n")
     })
-}
-
-/// What the files want to be installed.
-struct Wanted<'p> {
-    /// By table.
-    tables: BTreeMap<u32, Vec<(&'p Part<'p>, &'p Trigger)>>,
-    /// Who fires a trigger, by table and name.
-    fires: BTreeMap<(u32, &'p str), Fires>,
-}
-
-impl<'p> Wanted<'p> {
-    async fn of(connection: &mut PgConnection, parts: &'p [Part<'p>]) -> Result<Self, Error> {
-        let mut wanted = Self {
-            tables: BTreeMap::new(),
-            fires: BTreeMap::new(),
-        };
-        for part in parts {
-            let name = match &part.statement.kind {
-                Kind::Trigger(trigger) => &trigger.table,
-                Kind::Firing(firing) => &firing.table,
-                _ => continue,
-            };
-            let table = Table::find(connection, name).await;
-            let failed = |source| Error::statement(&format!("look for {name}"), &source);
-            let Some(table) = table.map_err(failed)? else {
-                continue;
-            };
-            match &part.statement.kind {
-                Kind::Trigger(trigger) => wanted
-                    .tables
-                    .entry(table.oid.0)
-                    .or_default()
-                    .push((part, trigger)),
-                Kind::Firing(firing) => {
-                    wanted
-                        .fires
-                        .insert((table.oid.0, &firing.trigger), firing.fires);
-                }
-                _ => {}
-            }
-        }
-        Ok(wanted)
-    }
-
-    fn place(&self, table: Oid, trigger: &str) -> Option<&'p Part<'p>> {
-        let triggers = self.tables.get(&table.0)?;
-        triggers
-            .iter()
-            .find(|(_, one)| one.name == trigger)
-            .map(|(part, _)| *part)
-    }
-
-    /// Whether a trigger fires when it should.
-    fn state(&self, one: &Installed) -> Option<Problem> {
-        let Installed {
-            table_name: table,
-            name,
-            ..
-        } = one;
-        let said = self.fires.get(&(one.table.0, name.as_str()));
-        let wanted = said.map_or('O', |fires| fires.code()).to_string();
-        if one.enabled == wanted || self.place(one.table, name).is_none() && one.enabled != "D" {
-            return None;
-        }
-        let problem = match one.enabled.as_str() {
-            "D" => Problem::new(
-                Code::DisabledTrigger,
-                format!("{name} is disabled: changes are told to nobody"),
-                format!("alter table {table} enable trigger {name};"),
-            ),
-            now => Problem::new(
-                Code::TriggerState,
-                format!(
-                    "{name} fires in {}, by the file in {}",
-                    sessions(now),
-                    sessions(&wanted)
-                ),
-                format!("alter table {table} {} trigger {name};", enabling(&wanted)),
-            ),
-        };
-        Some(self.at(problem, one.table, name).about(table))
-    }
-
-    fn at(&self, problem: Problem, table: Oid, trigger: &str) -> Problem {
-        match self.place(table, trigger) {
-            Some(part) => problem.at(part.file.name(), part.statement.line),
-            None => problem,
-        }
-    }
-
-    /// Triggers of the files that are not there; each file is applied on its own.
-    fn missing(&self, installed: &[&Installed]) -> Vec<Problem> {
-        let mut found = Vec::new();
-        let mut files: BTreeMap<(u32, &str), Vec<(&Part<'_>, &Trigger)>> = BTreeMap::new();
-        for (table, triggers) in &self.tables {
-            for (part, trigger) in triggers {
-                let file = files.entry((*table, part.file.name())).or_default();
-                file.push((part, trigger));
-            }
-        }
-        for ((table, _), triggers) in &files {
-            let is_there = |name: &str| {
-                installed
-                    .iter()
-                    .any(|one| one.table.0 == *table && one.name == name)
-            };
-            let missing: Vec<_> = triggers
-                .iter()
-                .filter(|(_, trigger)| !is_there(&trigger.name))
-                .collect();
-            if missing.len() == triggers.len() {
-                let Some((part, trigger)) = missing.first() else {
-                    continue;
-                };
-                let problem = Problem::new(
-                    Code::NotApplied,
-                    "none of its triggers is installed",
-                    format!("pgbell triggers apply {}", part.file.name()),
-                );
-                found.push(
-                    problem
-                        .at(part.file.name(), part.statement.line)
-                        .about(plain(&trigger.table)),
-                );
-                continue;
-            }
-            for (part, trigger) in missing {
-                let problem = Problem::new(
-                    Code::MissingTrigger,
-                    format!("{} is not installed", trigger.name),
-                    format!("pgbell triggers apply {}", part.file.name()),
-                );
-                found.push(
-                    problem
-                        .at(part.file.name(), part.statement.line)
-                        .about(plain(&trigger.table)),
-                );
-            }
-        }
-        found
-    }
-}
-
-fn sessions(enabled: &str) -> &'static str {
-    match enabled {
-        "O" => "ordinary sessions only",
-        "R" => "sessions that apply replicated changes only",
-        "A" => "every session",
-        _ => "no session",
-    }
-}
-
-fn enabling(enabled: &str) -> &'static str {
-    match enabled {
-        "R" => "enable replica",
-        "A" => "enable always",
-        "D" => "disable",
-        _ => "enable",
-    }
 }
 
 async fn children(
@@ -393,36 +239,4 @@ fn unwatched(
             .about(&one.table_name)
     };
     lacking.map(problem).collect()
-}
-
-/// Lines of the body and what is wrong there; nothing where the extension is not installed.
-pub(super) async fn plpgsql_check(
-    connection: &mut PgConnection,
-    shadow: Oid,
-    trigger: &Trigger,
-) -> Result<Vec<(i32, String)>, sqlx::Error> {
-    let schema: Option<String> = sqlx::query_scalar(
-        "select quote_ident(nspname) from pg_extension join pg_namespace as n on n.oid = extnamespace
-          where extname = 'plpgsql_check'",
-    )
-    .fetch_optional(&mut *connection)
-    .await?;
-    let (Some(schema), Level::Statement) = (schema, trigger.level) else {
-        return Ok(Vec::new());
-    };
-    let query = format!(
-        "select coalesce(lineno, 1), message
-           from {schema}.plpgsql_check_function_tb(
-                to_regprocedure($1)::regprocedure, relid => $2::regclass, fatal_errors => false,
-                other_warnings => false, extra_warnings => false, performance_warnings => false,
-                oldtable => $3::name, newtable => $4::name)
-          where level = 'error'"
-    );
-    sqlx::query_as(sqlx::AssertSqlSafe(query))
-        .bind(format!("{}()", trigger.function))
-        .bind(shadow)
-        .bind(&trigger.old_table)
-        .bind(&trigger.new_table)
-        .fetch_all(connection)
-        .await
 }

@@ -10,13 +10,14 @@ mod names;
 mod problem;
 mod size;
 mod trial;
+mod wanted;
 mod words;
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{parts::Part, script::Script};
+use super::{manners::prepare, parts::Part, script::Script};
 use crate::{
     catalogue::Catalogue,
     install::{Error, SqlFile, session::Session},
@@ -90,7 +91,7 @@ pub async fn check(files: &[SqlFile], against: Against<'_>) -> Result<Report, Er
     };
     let mut session = Session::open(url).await?;
     let mut transaction = session.begin().await?;
-    trial::begin(&mut transaction).await?;
+    prepare(&mut transaction).await?;
     if !installed::has_pgbell(&mut transaction).await? {
         report.problems.push(Problem::new(
             Code::NotInstalled,

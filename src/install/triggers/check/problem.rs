@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use crate::install::triggers::parts::Part;
+
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -161,6 +163,11 @@ impl Problem {
         self.file = Some(file.to_owned());
         self.line = Some(line);
         self
+    }
+
+    /// Where a statement begins.
+    pub(super) fn on(self, part: &Part<'_>) -> Self {
+        self.at(part.file.name(), part.statement.line)
     }
 
     pub(super) fn about(mut self, table: impl Into<String>) -> Self {

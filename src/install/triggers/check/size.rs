@@ -1,6 +1,6 @@
 //! How large a change may become.
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::PgConnection;
 
 use super::{
     Report,
@@ -9,6 +9,7 @@ use super::{
 };
 use crate::install::{
     Error,
+    query::{query_as, query_scalar},
     triggers::{
         parts::Part,
         savepoint::Savepoint,
@@ -47,9 +48,7 @@ pub(super) async fn check(
     let called: Vec<_> = parts
         .iter()
         .filter_map(|part| match &part.statement.kind {
-            Kind::Trigger(trigger) if super::file::plain(&trigger.table) == table => {
-                Some(&trigger.function)
-            }
+            Kind::Trigger(trigger) if trigger.table.plain() == table => Some(&trigger.function),
             _ => None,
         })
         .collect();
@@ -119,7 +118,7 @@ async fn unbounded(
     connection: &mut PgConnection,
     shadow: &Shadow,
 ) -> Result<Vec<Unbounded>, Error> {
-    let rows: Vec<(String, String, bool)> = sqlx::query_as(
+    let rows: Vec<(String, String, bool)> = query_as(
         "select attname::text, format_type(atttypid, atttypmod),
                 typname in ('json', 'jsonb', 'xml', 'bytea') or typcategory = 'A'
            from pg_attribute join pg_type on pg_type.oid = atttypid
@@ -153,9 +152,7 @@ async fn largest(
         shadow.of.name
     );
     let savepoint = Savepoint::set(connection).await?;
-    let largest = sqlx::query_scalar(AssertSqlSafe(query))
-        .fetch_one(&mut *connection)
-        .await;
+    let largest = query_scalar(&query).fetch_one(&mut *connection).await;
     savepoint.roll_back(connection).await?;
     Ok(largest.unwrap_or(0))
 }

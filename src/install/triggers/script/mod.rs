@@ -5,6 +5,8 @@
 
 pub(super) mod lexer;
 mod parser;
+mod reader;
+mod split;
 #[cfg(test)]
 mod tests;
 
@@ -170,7 +172,7 @@ impl<'a> Script<'a> {
         let tokens = lexer::tokens(text);
         let mut statements = Vec::new();
         let (mut from, mut line, mut first) = (0, 1, 0);
-        for end in parser::ends(text, &tokens) {
+        for end in split::ends(text, &tokens) {
             let words = &tokens[first..end];
             let (start, stop) = (words[0].span.start, words[words.len() - 1].span.end);
             let lead = &text[from..start];
@@ -214,13 +216,33 @@ impl Statement<'_> {
 }
 
 impl Fires {
-    /// As `pg_trigger.tgenabled` has it.
-    pub fn code(self) -> char {
+    /// What `pg_trigger.tgenabled` says.
+    pub(super) fn of(tgenabled: &str) -> Self {
+        match tgenabled {
+            "D" => Self::Never,
+            "R" => Self::Replica,
+            "A" => Self::Always,
+            _ => Self::Origin,
+        }
+    }
+
+    /// What `alter table` does to the trigger.
+    pub(super) fn verb(self) -> &'static str {
         match self {
-            Self::Origin => 'O',
-            Self::Replica => 'R',
-            Self::Always => 'A',
-            Self::Never => 'D',
+            Self::Origin => "enable",
+            Self::Replica => "enable replica",
+            Self::Always => "enable always",
+            Self::Never => "disable",
+        }
+    }
+}
+
+impl Name {
+    /// As people read it, without quotes.
+    pub(super) fn plain(&self) -> String {
+        match &self.schema {
+            Some(schema) => format!("{schema}.{}", self.name),
+            None => self.name.clone(),
         }
     }
 }
@@ -238,6 +260,11 @@ impl fmt::Display for Name {
 /// A name as SQL. In quotes whether it needs them or not: only the server knows its key words.
 pub fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A string as SQL.
+pub(super) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }
 
 fn lines(text: &str) -> usize {

@@ -1,7 +1,12 @@
 //! What a column probably means, and how to write it.
 
-use super::names::words;
-use crate::install::triggers::shape::Column;
+use super::{
+    names::words,
+    shape::Column,
+    vocabulary::{
+        MOMENTS, NUMBERS, PRICE, PRIVATE, PRIVATE_PARTS, SHORT, STATUS, STOCK, STRINGS, VOLATILE,
+    },
+};
 
 /// A string this long may be shown.
 const LONGEST_SHOWN: u32 = 255;
@@ -14,126 +19,6 @@ pub(super) enum Group {
     Stock,
     Rest,
 }
-
-const STATUS: &[&str] = &[
-    "status",
-    "state",
-    "stage",
-    "phase",
-    "active",
-    "enabled",
-    "published",
-    "available",
-    "archived",
-    "visible",
-    "hidden",
-];
-const PRICE: &[&str] = &[
-    "price", "prices", "amount", "cost", "rate", "fee", "fees", "total", "subtotal", "discount",
-    "balance",
-];
-const STOCK: &[&str] = &["quantity", "qty", "stock", "reserved", "inventory"];
-const NUMBERS: &[&str] = &[
-    "int2", "int4", "int8", "numeric", "float4", "float8", "money",
-];
-const MOMENTS: &[&str] = &[
-    "date",
-    "time",
-    "timetz",
-    "timestamp",
-    "timestamptz",
-    "interval",
-];
-const STRINGS: &[&str] = &["text", "varchar", "bpchar", "name"];
-
-/// Strings of these names are short wherever they have no bound.
-const SHORT: &[&str] = &[
-    "name", "title", "label", "code", "sku", "slug", "number", "currency", "kind", "type",
-    "status", "state", "stage", "phase",
-];
-
-/// What is nobody's business, by a word of the column's name or a part of it.
-const PRIVATE: &[&str] = &[
-    "pwd",
-    "pass",
-    "pin",
-    "mail",
-    "phone",
-    "mobile",
-    "fax",
-    "ssn",
-    "iban",
-    "bic",
-    "card",
-    "cvv",
-    "birth",
-    "birthday",
-    "birthdate",
-    "dob",
-    "salt",
-    "hash",
-    "digest",
-    "key",
-    "otp",
-    "ip",
-    "address",
-    "street",
-    "passport",
-    "surname",
-    "signature",
-    "credential",
-    "credentials",
-];
-const PRIVATE_PARTS: &[&str] = &[
-    "password",
-    "passwd",
-    "passphrase",
-    "secret",
-    "token",
-    "email",
-    "apikey",
-    "firstname",
-    "lastname",
-    "first_name",
-    "last_name",
-    "full_name",
-    "middle_name",
-];
-
-/// Columns that change whenever anything does, and then tell nobody anything.
-const VOLATILE: &[&str] = &[
-    "updated",
-    "modified",
-    "changed",
-    "updated_at",
-    "updated_on",
-    "modified_at",
-    "modified_on",
-    "changed_at",
-    "changed_on",
-    "last_update",
-    "last_updated",
-    "last_updated_at",
-    "last_modified",
-    "last_modified_at",
-    "date_updated",
-    "date_modified",
-    "updated_by",
-    "modified_by",
-    "mtime",
-    "row_version",
-    "rowversion",
-    "lock_version",
-    "last_seen",
-    "last_seen_at",
-    "last_login",
-    "last_login_at",
-    "last_activity",
-    "last_activity_at",
-    "views",
-    "view_count",
-    "hits",
-];
 
 impl Column {
     pub(super) fn is_volatile(&self) -> bool {

@@ -1,21 +1,28 @@
 //! A first trigger file for a table: what an administrator would otherwise type.
 //!
-//! Pure: from a table's description to text. It guesses what columns mean by their names and types,
-//! and says in the file what it left out, because the file is there to be edited.
+//! It guesses what columns mean by their names and types, and says in the file what it left out, because
+//! the file is there to be edited. `shape` reads the table; all else is pure, from that to text:
+//! `names`, `vocabulary` and `columns` say what things mean, `plan` what the file will say, and
+//! `header`, `bodies`, `changes` and `text` say it, in pieces of `sql`.
 
+mod bodies;
+mod changes;
 mod columns;
+mod header;
 mod names;
 mod plan;
+mod shape;
 mod sql;
 mod text;
+mod vocabulary;
 
-use super::shape::Table;
 use crate::{
     catalogue::Catalogue,
     install::{Error, session::Session},
 };
 
 use plan::Plan;
+use shape::Table;
 
 /// How a starter file should look.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +41,7 @@ pub async fn new_file(
     catalogue: &Catalogue,
 ) -> Result<String, Error> {
     let mut session = Session::open(url).await?;
-    let table = Table::read(session.connection(), table).await?;
+    let table = Table::read(&mut *session.look().await?, table).await?;
     text(&table, options, catalogue)
 }
 
@@ -45,5 +52,5 @@ fn text(table: &Table, options: &Options, catalogue: &Catalogue) -> Result<Strin
         false => text::statement_level(&plan),
         true => text::row_level(&plan),
     };
-    Ok(format!("{}{body}", text::header(&plan, catalogue)))
+    Ok(format!("{}{body}", header::header(&plan, catalogue)))
 }

@@ -1,6 +1,6 @@
 //! What things are called: by clients, and inside schema `pgbell`.
 
-use crate::install::triggers::shape::Table;
+use super::shape::Table;
 
 /// Longest name of a table from which all names of its functions and triggers can be made:
 /// 63 bytes, less `pgbell_` and `_replica_truncate`.
@@ -95,11 +95,6 @@ pub(super) fn words(name: &str) -> Vec<String> {
     let plain = plain(name);
     let words = plain.split('_').filter(|word| !word.is_empty());
     words.map(str::to_owned).collect()
-}
-
-/// A string as SQL.
-pub(super) fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }
 
 #[cfg(test)]

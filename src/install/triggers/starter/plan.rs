@@ -4,14 +4,9 @@ use super::{
     Options,
     columns::Group,
     names::{plain, singular, stem, words},
+    shape::{Column, Reference, Table},
 };
-use crate::{
-    catalogue::Catalogue,
-    install::{
-        Error,
-        triggers::shape::{Column, Reference, Table},
-    },
-};
+use crate::{catalogue::Catalogue, install::Error};
 
 /// Longest name of an entity: with a number after it, it is a room.
 const LONGEST_ENTITY: usize = 64;

@@ -1,10 +1,10 @@
 //! Pieces of SQL: lists that wrap, rows that are compared, values that are shown.
 
 use super::{
-    names::literal,
     plan::{Plan, Room},
+    shape::Column,
 };
-use crate::install::triggers::shape::Column;
+use crate::install::triggers::script::literal;
 
 /// Lines longer than this are broken between the items of a list.
 pub(super) const WIDTH: usize = 110;
@@ -145,4 +145,9 @@ fn joined(columns: &[&Column], value: impl Fn(&Column) -> String) -> String {
         [only] => only.clone(),
         _ => format!("concat_ws(':', {})", parts.join(", ")),
     }
+}
+
+/// A name may hold line ends, which would end a comment.
+pub(super) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -12,12 +12,13 @@ mod watch;
 
 use std::time::{Duration, Instant};
 
-use sqlx::{
-    AssertSqlSafe, Connection, PgConnection, Row,
-    postgres::{PgArguments, PgRow},
-};
+use sqlx::{Connection, PgConnection, Row, postgres::PgRow};
 
-use crate::install::{Error, LOCK_TIMEOUT, SqlFile, session::Session};
+use crate::install::{
+    Error, LOCK_TIMEOUT, SqlFile,
+    query::{self, query, query_as, query_scalar},
+    session::Session,
+};
 
 pub use files::Tried;
 pub use moments::{Fate, Moment, Moments};
@@ -98,7 +99,7 @@ pub async fn trace(url: &str, request: &Request) -> Result<Traced, Error> {
     let bound = (request.timeout + MARGIN) * u32::try_from(steps).unwrap_or(u32::MAX);
     let tracing = async {
         let mut session = Session::open(url).await?;
-        look_before(session.connection()).await?;
+        look_before(&mut *session.look().await?).await?;
         run(session.connection(), request).await
     };
     let outcome = tokio::time::timeout(bound, tracing).await;
@@ -245,8 +246,7 @@ type Looked = (silence::Watch, Vec<String>, u64, moments::Look);
 
 async fn look_after(connection: &mut PgConnection, most_rows: u32) -> Result<Looked, sqlx::Error> {
     let watch = watch::watch(connection).await?;
-    let rows = sqlx::query_scalar(ROWS).persistent(false);
-    let rows: Vec<String> = rows
+    let rows: Vec<String> = query_scalar(ROWS)
         .bind(i64::from(most_rows))
         .fetch_all(&mut *connection)
         .await?;
@@ -254,19 +254,6 @@ async fn look_after(connection: &mut PgConnection, most_rows: u32) -> Result<Loo
     let (count,): (i64,) = query_as(count).fetch_one(&mut *connection).await?;
     let now = moments::look(connection).await?;
     Ok((watch, rows, count.unsigned_abs(), now))
-}
-
-type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, PgArguments>;
-type QueryAs<'q, O> = sqlx::query::QueryAs<'q, sqlx::Postgres, O, PgArguments>;
-
-/// One statement and no more: the extended protocol takes no second one. Nothing is left prepared,
-/// so that a pooler may stand between.
-fn query(sql: &str) -> Query<'static> {
-    sqlx::query(AssertSqlSafe(sql.to_owned())).persistent(false)
-}
-
-fn query_as<O: for<'r> sqlx::FromRow<'r, PgRow>>(sql: &str) -> QueryAs<'static, O> {
-    sqlx::query_as(AssertSqlSafe(sql.to_owned())).persistent(false)
 }
 
 async fn ask<O>(connection: &mut PgConnection, sql: &str) -> Result<O, Error>
@@ -278,8 +265,8 @@ where
 }
 
 async fn simple(connection: &mut PgConnection, at: &str, sql: &str) -> Result<(), Error> {
-    let ran = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection);
-    ran.await.map(drop).map_err(|source| refused(at, &source))
+    let ran = query::run(connection, sql).await;
+    ran.map_err(|source| refused(at, &source))
 }
 
 fn refused(at: &str, source: &sqlx::Error) -> Error {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use sqlx::PgConnection;
 
+use crate::install::query::query_as;
+
 /// Most rows of the schedule that are looked at; further ones are only said to be there.
 const MOST: usize = 10_000;
 
@@ -79,7 +81,7 @@ pub(super) async fn look(connection: &mut PgConnection) -> Result<Look, sqlx::Er
           limit {}",
         MOST + 1
     );
-    let rows: Vec<(String, String, String)> = super::query_as(&sql).fetch_all(connection).await?;
+    let rows: Vec<(String, String, String)> = query_as(&sql).fetch_all(connection).await?;
     let is_cut = rows.len() > MOST;
     let rows = rows.into_iter().take(MOST);
     Ok(Look {

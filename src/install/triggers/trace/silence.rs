@@ -1,4 +1,6 @@
-//! Why a statement would tell nobody.
+//! Why a statement would tell nobody. Pure.
+
+use crate::install::triggers::script::Fires;
 
 /// What decides whether triggers log anything.
 #[derive(Clone, Debug, Default)]
@@ -24,13 +26,12 @@ pub(super) struct Table {
 }
 
 /// A trigger that writes to the log.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Trigger {
     pub(super) name: String,
     /// As in `pg_trigger.tgtype`.
     pub(super) kind: i32,
-    /// As in `pg_trigger.tgenabled`.
-    pub(super) enabled: String,
+    pub(super) fires: Fires,
 }
 
 /// Something that keeps changes from being told.
@@ -115,7 +116,7 @@ impl Table {
         }
         let reasons = self.deeds().map(|(deed, bit)| {
             let mut fitting = triggers.iter().filter(|trigger| trigger.kind & bit != 0);
-            match fitting.clone().find(|trigger| trigger.fires(watch)) {
+            match fitting.clone().find(|trigger| trigger.fires_in(watch)) {
                 None => match fitting.next() {
                     None => Reason {
                         text: format!("no trigger of pgbell on {name} fires for {deed}"),
@@ -139,25 +140,25 @@ impl Table {
 }
 
 impl Trigger {
-    fn fires(&self, watch: &Watch) -> bool {
-        match &*self.enabled {
-            "D" => false,
-            "A" => true,
-            "R" => watch.is_replica,
-            _ => !watch.is_replica,
+    fn fires_in(&self, watch: &Watch) -> bool {
+        match self.fires {
+            Fires::Never => false,
+            Fires::Always => true,
+            Fires::Replica => watch.is_replica,
+            Fires::Origin => !watch.is_replica,
         }
     }
 
     fn why_not(&self, table: &str) -> String {
         let trigger = &self.name;
-        match &*self.enabled {
-            "D" => format!(
+        match self.fires {
+            Fires::Never => format!(
                 "trigger {trigger} on {table} is disabled: alter table {table} enable trigger {trigger}"
             ),
-            "R" => format!(
+            Fires::Replica => format!(
                 "trigger {trigger} on {table} fires only where session_replication_role is replica"
             ),
-            _ => format!(
+            Fires::Origin | Fires::Always => format!(
                 "trigger {trigger} on {table} does not fire where session_replication_role is replica"
             ),
         }
@@ -168,11 +169,11 @@ impl Trigger {
 mod tests {
     use super::*;
 
-    fn products(enabled: &str) -> Table {
+    fn products(fires: Fires) -> Table {
         let trigger = |name: &str, kind| Trigger {
             name: name.into(),
             kind,
-            enabled: enabled.into(),
+            fires,
         };
         Table {
             name: "products".into(),
@@ -193,7 +194,7 @@ mod tests {
 
     #[test]
     fn each_silence_has_its_reason() {
-        let table = products("O");
+        let table = products(Fires::Origin);
         assert_eq!(
             reasons(table.clone()),
             ["no row of products was inserted, updated or deleted"]
@@ -207,7 +208,7 @@ mod tests {
             ["upd on products found nothing to tell: no column that it looks at has changed"]
         );
         assert_eq!(
-            reasons(updated(products("D"))),
+            reasons(updated(products(Fires::Never))),
             ["trigger upd on products is disabled: alter table products enable trigger upd"]
         );
         let deleted = Table {
@@ -220,7 +221,7 @@ mod tests {
         );
         let unwatched = Table {
             triggers: Vec::new(),
-            ..updated(products("O"))
+            ..updated(products(Fires::Origin))
         };
         assert_eq!(reasons(unwatched), ["products has no trigger of pgbell"]);
     }

@@ -3,6 +3,7 @@
 use sqlx::PgConnection;
 
 use super::silence::{Table, Trigger, Watch};
+use crate::install::{query::query_as, triggers::script::Fires};
 
 /// The tables that this transaction has written to. Whoever writes to a partition through its parent
 /// fires the triggers of the parent.
@@ -43,19 +44,17 @@ const SETTINGS: &str = "
 
 /// Looks at what this transaction has done so far.
 pub(super) async fn watch(connection: &mut PgConnection) -> Result<Watch, sqlx::Error> {
-    let (is_disabled, is_replica, counts) = super::query_as(SETTINGS)
-        .fetch_one(&mut *connection)
-        .await?;
+    let (is_disabled, is_replica, counts) = query_as(SETTINGS).fetch_one(&mut *connection).await?;
     let tables: Vec<(i64, String, bool, i64, i64, i64)> =
-        super::query_as(TABLES).fetch_all(&mut *connection).await?;
+        query_as(TABLES).fetch_all(&mut *connection).await?;
     let triggers: Vec<(i64, String, i32, String)> =
-        super::query_as(TRIGGERS).fetch_all(connection).await?;
+        query_as(TRIGGERS).fetch_all(connection).await?;
     let of = |table: i64| {
         let own = triggers.iter().filter(move |trigger| trigger.0 == table);
         own.map(|(_, name, kind, enabled)| Trigger {
             name: name.clone(),
             kind: *kind,
-            enabled: enabled.clone(),
+            fires: Fires::of(enabled),
         })
     };
     let tables =

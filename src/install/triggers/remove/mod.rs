@@ -1,5 +1,8 @@
 //! Takes triggers off business tables, with what only they needed.
 
+mod needs;
+mod uses;
+
 use std::collections::BTreeSet;
 
 use serde::Serialize;
@@ -7,18 +10,19 @@ use sqlx::PgConnection;
 
 use super::{
     installed,
-    needs::{Texts, called_elsewhere, functions, moments, policies, rights},
     parts::{Part, parts},
     record::Concerned,
     script::{Kind, Trigger, quoted},
-    shadow::run,
     table::Table,
-    uses::{Source, reachable, unused},
 };
 use crate::install::{
-    Error, SqlFile, script,
+    Error, SqlFile,
+    query::run,
+    script,
     session::{Session, commit, retrying},
 };
+use needs::{Texts, called_elsewhere, functions, moments, policies, rights};
+use uses::{Source, reachable, unused};
 
 /// What is to be taken out.
 #[derive(Clone, Debug)]

@@ -1,10 +1,10 @@
 //! How what a file says differs from what is installed. Pure.
 
-use super::{
+use crate::install::triggers::{
     finding::{Finding, State, Subject, text_diff},
     installed::{InstalledFunction, InstalledTrigger},
     parts::Part,
-    script::{Trigger, quoted},
+    script::{Fires, Trigger, quoted},
     table::Table,
 };
 
@@ -36,7 +36,7 @@ pub(super) fn compare_trigger(
     table: &Table,
     installed: Option<&InstalledTrigger>,
     wanted: &str,
-    says: Option<char>,
+    says: Option<Fires>,
 ) -> Finding {
     let name = format!("{} on {}", trigger.name, table.name);
     let mut create = part.statement.with(&trigger.table_span, &table.name);
@@ -59,43 +59,42 @@ pub(super) fn compare_trigger(
         found.sql.push(create);
         found.locks.push(table.name.clone());
         // Replacing a trigger forgets who fires it.
-        if let Some(firing) = firing_sql(&installed.enabled, trigger, table) {
+        if let Some(firing) = firing_sql(installed.fires, trigger, table) {
             found.sql.push(firing);
         }
     }
-    let wanted = says.unwrap_or('O').to_string();
-    if installed.enabled != wanted {
+    if installed.fires != says.unwrap_or(Fires::Origin) {
         found.state = State::Changed;
         found
             .notes
-            .push(firing_note(&installed.enabled, says, trigger, table));
+            .push(firing_note(installed.fires, says, trigger, table));
     }
     found
 }
 
-fn firing_sql(enabled: &str, trigger: &Trigger, table: &Table) -> Option<String> {
-    let how = match enabled {
-        "D" => "disable",
-        "A" => "enable always",
-        "R" => "enable replica",
-        _ => return None,
-    };
-    let name = quoted(&trigger.name);
-    Some(format!("alter table {} {how} trigger {name};", table.name))
+/// What a new trigger does not do by itself.
+fn firing_sql(fires: Fires, trigger: &Trigger, table: &Table) -> Option<String> {
+    let (verb, name) = (fires.verb(), quoted(&trigger.name));
+    let sql = format!("alter table {} {verb} trigger {name};", table.name);
+    (fires != Fires::Origin).then_some(sql)
 }
 
-fn firing_note(enabled: &str, says: Option<char>, trigger: &Trigger, table: &Table) -> String {
+fn firing_note(fires: Fires, says: Option<Fires>, trigger: &Trigger, table: &Table) -> String {
     let name = quoted(&trigger.name);
     let table = &table.name;
-    match (enabled, says) {
-        ("D", _) => format!(
+    match (fires, says) {
+        (Fires::Never, _) => format!(
             "IS DISABLED in the database and stays so: changes are told to nobody; to enable it: \
              alter table {table} enable trigger {name};"
         ),
         (_, Some(_)) => "the file says which sessions fire it, the database another".to_owned(),
         (how, None) => format!(
             "the database has it as ENABLE {}, of which the file says nothing; it stays so",
-            if how == "A" { "ALWAYS" } else { "REPLICA" }
+            if how == Fires::Always {
+                "ALWAYS"
+            } else {
+                "REPLICA"
+            }
         ),
     }
 }

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 
 use sqlx::PgConnection;
 
-use super::{
-    examine::prepare,
-    installed::{self, InstalledFunction},
-    parts::Part,
-    savepoint::Savepoint,
-    script::Kind,
-    shadow::run,
+use crate::install::{
+    Error,
+    query::{query_scalar, run},
+    triggers::{
+        installed::{self, InstalledFunction},
+        manners::prepare,
+        parts::Part,
+        savepoint::Savepoint,
+        script::Kind,
+    },
 };
-use crate::install::Error;
 
 /// The functions as they are, and as the files would have them.
 pub(super) struct Functions {
@@ -29,7 +31,7 @@ impl Functions {
         parts: &[Part<'_>],
     ) -> Result<Self, Error> {
         let failed = |source| Error::statement("read the functions", &source);
-        let current = sqlx::query_scalar("select current_schema()::text");
+        let current = query_scalar("select current_schema()::text");
         let current: Option<String> = current.fetch_one(&mut *connection).await.map_err(failed)?;
         let mut schemas: Vec<_> = current.into_iter().chain(["pgbell".to_owned()]).collect();
         for part in parts {
@@ -62,12 +64,7 @@ impl Functions {
                         made.insert(part.place(), name.clone());
                     }
                 }
-                Kind::Catalogue => {
-                    run(connection, part.statement.text)
-                        .await
-                        .map_err(|e| part.refused(&e))?;
-                }
-                _ if part.is_ground() => {
+                kind if *kind == Kind::Catalogue || part.is_ground() => {
                     run(connection, part.statement.text)
                         .await
                         .map_err(|e| part.refused(&e))?;

@@ -1,8 +1,11 @@
-//! A table as the live catalogue describes it.
+//! A table as the live catalogue describes it, for a starter file.
 
 use sqlx::PgConnection;
 
-use crate::install::Error;
+use crate::install::{
+    Error,
+    query::{query_as, query_scalar},
+};
 
 /// Names this close to one that does not exist are worth a guess.
 const MOST_LETTERS_WRONG: usize = 3;
@@ -76,7 +79,7 @@ impl Table {
     }
 
     async fn find(connection: &mut PgConnection, name: &str) -> Result<(i64, Self), Error> {
-        let found: Option<i64> = sqlx::query_scalar(EXACT)
+        let found: Option<i64> = query_scalar(EXACT)
             .bind(name)
             .fetch_optional(&mut *connection)
             .await
@@ -89,7 +92,7 @@ impl Table {
             return Err(missing(connection, name).await);
         };
         let (schema, table, quoted, kind, parent, digest) =
-            sqlx::query_as::<_, (String, String, String, String, Option<String>, String)>(BY_OID)
+            query_as::<(String, String, String, String, Option<String>, String)>(BY_OID)
                 .bind(oid)
                 .fetch_one(&mut *connection)
                 .await
@@ -205,7 +208,7 @@ const STEMS_TAKEN: &str = "select distinct regexp_replace(proname, '_(inserted|u
 
 async fn columns(connection: &mut PgConnection, oid: i64) -> Result<Vec<Column>, Error> {
     type Row = (String, String, String, String, String, bool, bool, String);
-    let rows: Vec<Row> = sqlx::query_as(COLUMNS)
+    let rows: Vec<Row> = query_as(COLUMNS)
         .bind(oid)
         .fetch_all(connection)
         .await
@@ -224,7 +227,7 @@ async fn columns(connection: &mut PgConnection, oid: i64) -> Result<Vec<Column>,
 }
 
 async fn key(connection: &mut PgConnection, oid: i64) -> Result<Vec<String>, Error> {
-    sqlx::query_scalar(KEY)
+    query_scalar(KEY)
         .bind(oid)
         .fetch_optional(connection)
         .await
@@ -233,7 +236,7 @@ async fn key(connection: &mut PgConnection, oid: i64) -> Result<Vec<String>, Err
 }
 
 async fn references(connection: &mut PgConnection, oid: i64) -> Result<Vec<Reference>, Error> {
-    let rows: Vec<(Vec<String>, String, bool)> = sqlx::query_as(REFERENCES)
+    let rows: Vec<(Vec<String>, String, bool)> = query_as(REFERENCES)
         .bind(oid)
         .fetch_all(connection)
         .await
@@ -247,7 +250,7 @@ async fn references(connection: &mut PgConnection, oid: i64) -> Result<Vec<Refer
 }
 
 async fn stems_taken(connection: &mut PgConnection, oid: i64) -> Result<Vec<String>, Error> {
-    sqlx::query_scalar(STEMS_TAKEN)
+    query_scalar(STEMS_TAKEN)
         .bind(oid)
         .fetch_all(connection)
         .await
@@ -256,7 +259,7 @@ async fn stems_taken(connection: &mut PgConnection, oid: i64) -> Result<Vec<Stri
 
 /// What Postgres makes of the name, with folding and quotes.
 async fn as_written(connection: &mut PgConnection, name: &str) -> Option<i64> {
-    let found: Result<Option<i64>, _> = sqlx::query_scalar("select to_regclass($1)::oid::bigint")
+    let found: Result<Option<i64>, _> = query_scalar("select to_regclass($1)::oid::bigint")
         .bind(name)
         .fetch_one(connection)
         .await;
@@ -264,7 +267,7 @@ async fn as_written(connection: &mut PgConnection, name: &str) -> Option<i64> {
 }
 
 async fn missing(connection: &mut PgConnection, name: &str) -> Error {
-    let tables: Vec<String> = sqlx::query_scalar(
+    let tables: Vec<String> = query_scalar(
         "select oid::regclass::text from pg_class
           where relkind in ('r', 'p') and not relispartition
             and relnamespace::regnamespace::text !~ '^(pg_|information_schema$|pgbell$)'",

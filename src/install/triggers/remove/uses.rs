@@ -1,4 +1,4 @@
-//! What is used by nothing any more once some triggers are gone.
+//! What is used by nothing any more once some triggers are gone. Pure.
 //!
 //! Bodies of functions are text to the catalogue, so a function uses what it mentions. That errs on
 //! the side of keeping.

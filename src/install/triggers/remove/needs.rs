@@ -2,15 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::PgConnection;
 
 use super::{
-    installed::FUNCTION_NAME,
-    remove::Removal,
-    script::{Kind, Script},
+    Removal,
     uses::{Source, mentions},
 };
-use crate::install::assets::{CORE, MIGRATIONS};
+use crate::install::{
+    assets::{CORE, MIGRATIONS},
+    query::query_as,
+    triggers::{
+        installed::FUNCTION_NAME,
+        script::{Kind, Script},
+    },
+};
 
 /// Texts by whether they will be there afterwards.
 pub(super) struct Texts {
@@ -41,10 +46,8 @@ pub(super) async fn functions(
           where p.prokind in ('f', 'p')
             and (fn.nspname = any($1) or p.oid >= 16384 and strpos(p.prosrc, 'pgbell.') > 0)"
     );
-    let rows: Vec<(String, String, String, String)> = sqlx::query_as(AssertSqlSafe(query))
-        .bind(schemas)
-        .fetch_all(connection)
-        .await?;
+    let rows: Vec<(String, String, String, String)> =
+        query_as(&query).bind(schemas).fetch_all(connection).await?;
     let functions = rows.into_iter().map(|(key, schema, name, text)| {
         let is_core = schema == "pgbell" && core.contains(&name);
         let source = Source {
@@ -91,9 +94,7 @@ pub(super) async fn called_elsewhere(
            left join pg_class as c on c.oid = used.relation
            left join pg_namespace as n on n.oid = c.relnamespace"
     );
-    let rows: Vec<(String, String, String)> = sqlx::query_as(AssertSqlSafe(query))
-        .fetch_all(connection)
-        .await?;
+    let rows: Vec<(String, String, String)> = query_as(&query).fetch_all(connection).await?;
     let stays = |(function, table, trigger): (String, String, String)| {
         (!going.contains(&(table, trigger))).then_some(function)
     };
@@ -105,7 +106,7 @@ pub(super) async fn rights(
     connection: &mut PgConnection,
     texts: &Texts,
 ) -> Result<Vec<Removal>, sqlx::Error> {
-    let granted: Vec<(String, String)> = sqlx::query_as(
+    let granted: Vec<(String, String)> = query_as(
         "select distinct format('%I.%I', n.nspname, c.relname), c.relname::text
            from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
            join pg_roles as owner on owner.rolname = 'pgbell_owner'
@@ -159,7 +160,7 @@ pub(super) async fn moments(
     connection: &mut PgConnection,
     texts: &Texts,
 ) -> Result<Vec<Removal>, sqlx::Error> {
-    let scheduled: Vec<(String, i64, String)> = sqlx::query_as(
+    let scheduled: Vec<(String, i64, String)> = query_as(
         "select entity, count(*), quote_literal(entity)
            from pgbell.schedule where entity is not null group by entity order by entity",
     )

@@ -1,0 +1,128 @@
+//! Writes to a copy, to see which of its triggers fail.
+
+use sqlx::postgres::PgDatabaseError;
+
+use super::{Trial, Watched};
+use crate::install::{
+    Error,
+    error::{reason, server_error},
+    query::run,
+    triggers::{
+        check::problem::{Code, Problem},
+        locate::{self, Located},
+        rounds::{Round, UNDEFINED_COLUMN, rounds},
+        savepoint::Savepoint,
+        script::quoted,
+        shadow::has_rows,
+    },
+};
+
+impl Trial<'_, '_> {
+    /// With no row, with a few, and with a few that are taken for very many. A trigger that fails is
+    /// taken off, so that the others are tried, too.
+    pub(super) async fn probe(&mut self, watched: &Watched<'_>) -> Result<(), Error> {
+        let shadow = &watched.shadow;
+        let failed = |source| Error::statement(&format!("look at {}", watched.name), &source);
+        let savepoint = Savepoint::set(self.connection).await?;
+        let rows = has_rows(self.connection, &shadow.of).await;
+        savepoint.roll_back(self.connection).await?;
+        let rows = match rows {
+            Ok(rows) => rows,
+            Err(source) if server_error(&source).is_some() => {
+                let note = format!(
+                    "{}: its rows cannot be read, so triggers were tried without any",
+                    watched.name
+                );
+                self.report.unchecked.push(note);
+                false
+            }
+            Err(source) => return Err(failed(source)),
+        };
+        for round in rounds(shadow, rows) {
+            for _ in 0..=watched.triggers.len() {
+                let savepoint = Savepoint::set(self.connection).await?;
+                let outcome = round.run(self.connection).await;
+                if outcome.is_ok() && round.is_real {
+                    self.read_log(watched).await?;
+                }
+                savepoint.roll_back(self.connection).await?;
+                let Err((statement, source)) = outcome else {
+                    break;
+                };
+                if !self.failed(watched, &round, statement, &source).await? {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it is worth another try.
+    async fn failed(
+        &mut self,
+        watched: &Watched<'_>,
+        round: &Round,
+        statement: &str,
+        source: &sqlx::Error,
+    ) -> Result<bool, Error> {
+        let Some(error) = server_error(source) else {
+            return Err(Error::statement("check", source));
+        };
+        let counts = round.counts(error.code());
+        let Some(Located {
+            file,
+            line,
+            function,
+        }) = locate::in_function(self.parts, error)
+        else {
+            if counts {
+                self.report
+                    .problems
+                    .push(would_fail(watched, statement, error));
+            }
+            return Ok(false);
+        };
+        if counts {
+            let is_here = |problem: &Problem| {
+                problem.file.as_deref() == Some(file) && problem.line == Some(line)
+            };
+            if !self.report.problems.iter().any(is_here) {
+                self.report
+                    .problems
+                    .push(would_fail(watched, statement, error).at(file, line));
+            }
+        }
+        let guilty = watched
+            .triggers
+            .iter()
+            .filter(|(_, trigger)| trigger.function.name == function);
+        let mut is_off = false;
+        for (_, trigger) in guilty {
+            let name = quoted(&trigger.name);
+            let off = format!("alter table {} disable trigger {name}", watched.shadow.name);
+            run(self.connection, &off)
+                .await
+                .map_err(|source| Error::statement("check", &source))?;
+            is_off = true;
+        }
+        Ok(is_off)
+    }
+}
+
+fn would_fail(watched: &Watched<'_>, statement: &str, error: &PgDatabaseError) -> Problem {
+    let verb = statement.split(' ').next().unwrap_or_default();
+    let (code, mend) = match error.code() {
+        UNDEFINED_COLUMN => {
+            let columns = watched.shadow.columns().join(", ");
+            (
+                Code::MissingColumn,
+                format!("{} has {columns}", watched.name),
+            )
+        }
+        _ => (
+            Code::WouldFail,
+            "mend it before applying: each such write would fail".to_owned(),
+        ),
+    };
+    Problem::new(code, format!("{verb} fails: {}", reason(error)), mend).about(&watched.name)
+}
