@@ -18,7 +18,7 @@ use crate::{
     catalogue::Catalogue,
     install::{
         Error,
-        error::{reason, server_error},
+        error::{missing_grant, reason, reason_in_function, server_error},
         triggers::{
             examine::MANNERS,
             locate,
@@ -459,10 +459,13 @@ fn would_fail(watched: &Watched<'_>, statement: &str, error: &PgDatabaseError) -
         }
         _ => (
             Code::WouldFail,
-            "mend it before applying: each such write would fail".to_owned(),
+            missing_grant(error).unwrap_or_else(|| {
+                "mend it before applying: each such write would fail".to_owned()
+            }),
         ),
     };
-    Problem::new(code, format!("{verb} fails: {}", reason(error)), mend).about(&watched.name)
+    let reason = reason_in_function(error);
+    Problem::new(code, format!("{verb} fails: {reason}"), mend).about(&watched.name)
 }
 
 fn invalid_room(room: &str) -> Problem {

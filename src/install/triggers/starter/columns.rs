@@ -11,6 +11,7 @@ const LONGEST_SHOWN: u32 = 255;
 pub(super) enum Group {
     Status,
     Price,
+    Amount,
     Stock,
     Rest,
 }
@@ -28,10 +29,9 @@ const STATUS: &[&str] = &[
     "visible",
     "hidden",
 ];
-const PRICE: &[&str] = &[
-    "price", "prices", "amount", "cost", "rate", "fee", "fees", "total", "subtotal", "discount",
-    "balance",
-];
+const PRICE: &[&str] = &["price", "prices", "cost", "rate", "fee", "fees", "discount"];
+/// What was paid or is owed has no price.
+const AMOUNT: &[&str] = &["amount", "total", "subtotal", "balance"];
 const STOCK: &[&str] = &["quantity", "qty", "stock", "reserved", "inventory"];
 const NUMBERS: &[&str] = &[
     "int2", "int4", "int8", "numeric", "float4", "float8", "money",
@@ -156,6 +156,7 @@ impl Column {
         match () {
             () if is_state && named(STATUS) => Group::Status,
             () if is_number && named(PRICE) => Group::Price,
+            () if is_number && named(AMOUNT) => Group::Amount,
             () if is_number && base != "money" && named(STOCK) => Group::Stock,
             () => Group::Rest,
         }
@@ -269,6 +270,8 @@ mod tests {
             ("state", "jsonb", Group::Rest),
             ("rental_rate", "numeric", Group::Price),
             ("unitPrice", "numeric", Group::Price),
+            ("total_price", "numeric", Group::Price),
+            ("amount", "numeric", Group::Amount),
             ("amount", "text", Group::Rest),
             ("quantity", "int4", Group::Stock),
             ("title", "text", Group::Rest),

@@ -263,14 +263,25 @@ fn inserted(plan: &Plan<'_>) -> String {
     end if;
 
     insert into pgbell.change (entity, id, op, events, rooms{into})
-    select '{entity}', {}, 'insert', '{{{created}}}',
+    select {},
            {}{value}
       from new_rows as n;
 ",
         plan.patterns(),
-        plan.id(of_new),
+        told(plan, &plan.id(of_new), "insert", created),
         plan.rooms_of(&plan.rooms, 11, of_new),
     )
+}
+
+/// Entity, id, op and events of a row of the log.
+fn told(plan: &Plan<'_>, id: &str, op: &str, event: &str) -> String {
+    let items = [
+        format!("'{}'", plan.entity),
+        id.to_owned(),
+        format!("'{op}'"),
+        format!("'{{{event}}}'"),
+    ];
+    wrapped(&items, 11)
 }
 
 fn deleted(plan: &Plan<'_>) -> String {
@@ -286,12 +297,12 @@ fn deleted(plan: &Plan<'_>) -> String {
     end if;
 
     insert into pgbell.change (entity, id, op, events, rooms)
-    select '{entity}', {}, 'delete', '{{{deleted}}}',
+    select {},
            {}
       from old_rows as o;
 ",
         plan.patterns(),
-        plan.id(of_old),
+        told(plan, &plan.id(of_old), "delete", deleted),
         plan.rooms_of(&plan.rooms, 11, of_old),
     )
 }
@@ -424,11 +435,11 @@ fn moved(plan: &Plan<'_>, of_old: impl Fn(&Column) -> String) -> (String, &'stat
 fn events(plan: &Plan<'_>) -> String {
     // The first line tells the types of all.
     let introduced = match plan.introduced().as_slice() {
-        [] => "null::jsonb".to_owned(),
-        columns => shown(columns, "n", 15),
+        [] => " null::jsonb, null::jsonb".to_owned(),
+        columns => format!("\n               null::jsonb, {}", shown(columns, "n", 28)),
     };
     let mut text = format!(
-        "        select '{}', null::jsonb, {introduced}
+        "        select '{}',{introduced}
          where change.op = 'insert'
         union all
         select '{}', null, null
@@ -486,12 +497,19 @@ fn suggestions(plan: &Plan<'_>) -> String {
             Some(_) => "null, null".to_owned(),
             None => format!("{}, {}", shown(&[column], "o", 0), shown(&[column], "n", 0)),
         };
+        let select = format!(
+            "        -- select '{}:{}_changed',",
+            plan.entity,
+            super::names::plain(&column.name)
+        );
+        let values = one_line(&values);
+        let gap = match select.chars().count() + 1 + values.chars().count() <= WIDTH {
+            true => " ",
+            false => "\n        --        ",
+        };
         let _ = write!(
             text,
-            "        -- union all\n        -- select '{}:{}_changed', {}\n        --  where change.op = 'update' and {}\n",
-            plan.entity,
-            super::names::plain(&column.name),
-            one_line(&values),
+            "        -- union all\n{select}{gap}{values}\n        --  where change.op = 'update' and {}\n",
             one_line(&differ(&[column], 0)),
         );
     }
