@@ -240,9 +240,12 @@ fn with_advice(error: &PgDatabaseError, advice: Option<&str>) -> String {
         error.hint().or(advice),
     ];
     // The server quotes the rest of a file where a quote is not closed.
-    let parts = parts.into_iter().flatten().map(|part| match part.split_once('\n') {
-        Some((first, _)) => format!("{first} …"),
-        None => part.to_owned(),
-    });
+    let parts = parts
+        .into_iter()
+        .flatten()
+        .map(|part| match part.split_once('\n') {
+            Some((first, _)) => format!("{first} …"),
+            None => part.to_owned(),
+        });
     parts.collect::<Vec<_>>().join("; ")
 }

@@ -6,6 +6,7 @@
 mod body;
 mod file;
 mod installed;
+mod many;
 mod names;
 mod problem;
 mod size;

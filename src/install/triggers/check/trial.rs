@@ -10,7 +10,7 @@ use sqlx::{
 use super::{
     Report,
     file::plain,
-    names,
+    many, names,
     problem::{Code, Problem},
     size,
 };
@@ -278,6 +278,24 @@ impl<'p> Trial<'_, 'p> {
                     break;
                 }
             }
+        }
+        if rows {
+            self.many(watched).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether many rows tell whom single ones tell.
+    async fn many(&mut self, watched: &Watched<'_>) -> Result<(), Error> {
+        for (verb, problem) in many::check(self.connection, &watched.shadow).await? {
+            let fires = |(_, trigger): &&(&Part<'_>, &Trigger)| {
+                trigger.events.iter().any(|event| event.verb() == verb)
+            };
+            let Some((part, _)) = watched.triggers.iter().find(fires) else {
+                continue;
+            };
+            let problem = problem.at(part.file.name(), part.statement.line);
+            self.report.problems.push(problem.about(&watched.name));
         }
         Ok(())
     }
