@@ -285,7 +285,10 @@ impl Examiner<'_, '_> {
                         continue;
                     }
                     let name = format!("{} on {}", trigger.name, table.name);
-                    let note = format!("calls {}; none of these files mentions it", trigger.function);
+                    let note = format!(
+                        "calls {}; none of these files mentions it",
+                        trigger.function
+                    );
                     self.findings
                         .push(Finding::extra(Subject::Trigger, name, note));
                     if !made.contains(&trigger.function) {
