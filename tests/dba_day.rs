@@ -147,7 +147,7 @@ async fn a_day_on_a_schema_that_is_not_ours() {
     assert_eq!(desk.pgbell(&["install"]).await.code, 0);
     morning(&desk).await;
     assert_ne!(desk.database.value(TRACES).await, "");
-    let looking = [("PGBELL_DATABASE__DRIFT_INTERVAL", "200ms")];
+    let looking = [("PGBELL_DATABASE__DRIFT_INTERVAL", "1s")];
     let mut daemon = Program::with(&desk.database, &looking).await;
     noon(&desk, &daemon).await;
     afternoon(&desk, &mut daemon).await;
