@@ -134,7 +134,9 @@ fn printed_sql_is_data() {
         let output = run(arguments, &[]);
         let sql = String::from_utf8(output.stdout).expect("text");
         assert!(output.status.success() && output.stderr.is_empty());
-        assert!(sql.contains("\nset local lock_timeout = '2s';\n") && sql.ends_with("commit;\n"));
+        assert!(
+            sql.contains("\nset local lock_timeout = '500ms';\n") && sql.ends_with("commit;\n")
+        );
     }
 }
 

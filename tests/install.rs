@@ -312,3 +312,22 @@ async fn a_trigger_function_elsewhere_stops_uninstall_before_it_breaks_writes() 
         .expect("writes go on");
     server.0.stop().await.expect("stopped");
 }
+
+#[tokio::test]
+async fn what_runs_in_everybodys_ddl_belongs_to_who_installed_it_last() {
+    let server = Server::start().await;
+    let admin = server.connect(&server.url()).await;
+    admin
+        .batch_execute(
+            "create role stranger; create schema pgbell; grant create on schema pgbell to stranger;
+             set role stranger;
+             create function pgbell.note_ddl() returns event_trigger language plpgsql as 'begin end';
+             reset role",
+        )
+        .await
+        .expect("a function of somebody else");
+    install::install(&server.url()).await.expect("installed");
+    let owner = "select proowner = current_user::regrole from pg_proc where proname = 'note_ddl'";
+    let row = admin.query_one(owner, &[]).await.expect("an answer");
+    assert!(row.get::<_, bool>(0));
+}

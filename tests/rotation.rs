@@ -277,7 +277,7 @@ async fn write(database: &Database, set: &str, first: usize, over: &AtomicBool) 
 /// Looks at the writers again and again. They do wait for each other, to make a table longer.
 async fn nobody_waits_for_a_leaf(database: &Database, over: &AtomicBool) {
     let session = database.session().await;
-    let waiting = "select count(*) from pg_stat_activity where application_name = 'writer' and wait_event = 'relation'";
+    let waiting = "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'writer' and wait_event = 'relation'";
     while !over.load(Ordering::Relaxed) {
         assert_eq!(session.value(waiting).await, "0");
     }

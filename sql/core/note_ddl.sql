@@ -35,6 +35,8 @@ begin
         null; -- daemons look by themselves now and then
     end
     $$;
+    -- Replacing a function leaves it to its owner, who may be anybody that could create one here before.
+    alter function pgbell.note_ddl() owner to current_user;
     comment on function pgbell.note_ddl() is 'Tells daemons that there was DDL, and never fails.';
     revoke all on function pgbell.note_ddl() from public;
 

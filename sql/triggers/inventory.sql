@@ -12,6 +12,8 @@
 -- jit is off where a session could keep a costly plan of a large first statement and compile it for every small one
 -- after that. pgbell.inventory_updated() does without the setting, which every sale would pay for: its plans for
 -- bulk_limit rows stay below jit_above_cost.
+-- row_security is on because a session that has it off, like every script that pg_dump writes, would fail where
+-- products is secured.
 -- Other column names? Change them in the select lists; a new event is a new line.
 -- Needed are id, product_id and quantity. For another column that your table lacks, write null wherever a trigger
 -- function reads it; for reserved write 0.
@@ -35,6 +37,7 @@ returns trigger
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set row_security = on
 set jit = off
 as $$
 begin
@@ -80,6 +83,7 @@ returns trigger
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set row_security = on
 as $$
 begin
     if current_setting('pgbell.enabled', true) = 'off' then
@@ -184,6 +188,7 @@ returns trigger
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set row_security = on
 set jit = off
 as $$
 begin

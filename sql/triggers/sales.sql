@@ -59,6 +59,7 @@ returns trigger
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set row_security = on
 set jit = off
 as $$
 begin
@@ -106,6 +107,7 @@ returns trigger
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set row_security = on
 set jit = off
 set enable_seqscan = off
 as $$
@@ -224,6 +226,7 @@ returns trigger
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set row_security = on
 set jit = off
 set enable_seqscan = off
 as $$
@@ -232,13 +235,14 @@ begin
         return null;
     end if;
 
+    -- What is due the daemon may be taking right now, and to delete it too would fail a repeatable read transaction.
     delete from pgbell.schedule
      where ctid = any (array(
            select moment.ctid
              from old_rows as o
             cross join lateral (
                select ctid from pgbell.schedule
-                where entity = 'sale' and schedule.id = o.id::text
+                where entity = 'sale' and schedule.id = o.id::text and coalesce(due_at > statement_timestamp(), false)
                offset 0
             ) as moment));
 
@@ -276,7 +280,7 @@ set jit = off
 as $$
 begin
     if current_setting('pgbell.enabled', true) is distinct from 'off' then
-        delete from pgbell.schedule where entity = 'sale';
+        delete from pgbell.schedule where entity = 'sale' and due_at > statement_timestamp();
         insert into pgbell.change (entity, id, op, events, rooms)
         values ('sale', '*', 'delete', '{sale:deleted}', '{product:*,sale:*,seller:*,storefront:*}');
     end if;
@@ -324,9 +328,11 @@ after truncate on public.sales
 for each statement
 execute function pgbell.sales_truncated();
 
--- Sales that were there before these triggers have moments ahead of them, too.
+-- Sales that were there before these triggers have moments ahead of them, too. Writers wait meanwhile if the triggers
+-- are new, so what is over is passed over first.
 insert into pgbell.schedule (entity, id, what, due_at, events, rooms, new)
 select 'sale', moment.*
   from public.sales,
        pgbell.sale_moments(sales.id, sales.product_id, sales.discount_percent, sales.starts_at, sales.ends_at) as moment
+ where greatest(sales.starts_at, sales.ends_at) > statement_timestamp()
     on conflict do nothing;

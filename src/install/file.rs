@@ -30,9 +30,12 @@ impl SqlFile {
 
     /// Reads SQL from a file.
     pub fn read(path: &Path) -> io::Result<Self> {
+        let text = std::fs::read_to_string(path)?;
+        // Some editors put a mark in front, which is no SQL.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned();
         Ok(Self {
             name: path.display().to_string().into(),
-            text: std::fs::read_to_string(path)?.into(),
+            text: text.into(),
         })
     }
 

@@ -19,8 +19,10 @@ use session::{Session, retrying};
 pub use error::Error;
 pub use file::SqlFile;
 
-/// Longest wait for a lock, as Postgres writes it.
-pub const LOCK_TIMEOUT: &str = "2s";
+/// Longest wait for a lock, as Postgres writes it. Well below `deadlock_timeout`, one second: where a
+/// writer and a verb wait for each other, the verb gives up before the server ends one of them, which
+/// would be the writer if that began to wait first.
+pub const LOCK_TIMEOUT: &str = "500ms";
 
 const MIGRATION_TABLE: &str = "pgbell.migration";
 

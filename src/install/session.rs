@@ -17,7 +17,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const OLDEST_SERVER: i32 = 140_000;
 
 /// Times a lock is asked for before a verb gives up.
-const ATTEMPTS: u32 = 5;
+const ATTEMPTS: u32 = 10;
+
+/// How SQL is read and written here, whatever the database sets for others: definitions are compared
+/// as text.
+const SPELLING: &str =
+    "set local quote_all_identifiers = off; set local standard_conforming_strings = on";
 
 /// What keeps two installers of one database apart.
 pub(super) const INSTALLERS_LOCK: &str =
@@ -59,7 +64,8 @@ impl Session {
     pub(super) async fn begin(&mut self) -> Result<Transaction<'_, Postgres>, Error> {
         let refused = |source| Error::statement("begin", &source);
         let mut transaction = self.connection.begin().await.map_err(refused)?;
-        let manners = format!("set local lock_timeout = '{LOCK_TIMEOUT}'; {INSTALLERS_LOCK}");
+        let manners =
+            format!("set local lock_timeout = '{LOCK_TIMEOUT}'; {SPELLING}; {INSTALLERS_LOCK}");
         sqlx::raw_sql(AssertSqlSafe(manners))
             .execute(&mut *transaction)
             .await

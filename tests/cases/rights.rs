@@ -85,3 +85,20 @@ async fn whoever_applies_the_files_again_finds_the_policy_there() {
     let policies = "select string_agg(polname, ' ' order by polname) from pg_policy where polrelid = 'products'::regclass";
     assert_eq!(scene.database.value(policies).await, "own pgbell_reads");
 }
+
+#[tokio::test]
+async fn a_session_that_would_rather_fail_than_see_a_part_writes_all_the_same() {
+    let mut scene = secured().await;
+    let stock = ["product:1", "seller:11", "shop_1"];
+    let sql = "begin; set local row_security = off;
+               update inventory set quantity = quantity - 1 where product_id = 1 and variant_id is null; commit";
+    scene
+        .told(sql, &lines(&stock, "product:stock_changed"))
+        .await;
+    let sale = ["sale:3", "product:1", "seller:11", "storefront:11"];
+    let sql = "begin; set local row_security = off;
+               update sales set discount_percent = 20 where id = 3; commit";
+    scene
+        .told(sql, &lines(&sale, "sale:updated sale:discount_changed"))
+        .await;
+}

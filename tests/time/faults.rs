@@ -184,3 +184,28 @@ async fn a_clock_that_steps_makes_moments_neither_lost_nor_early() {
     step("1 hour").await;
     assert_eq!(come(&mut client, &["far again"]).await, ["far again"]);
 }
+
+#[tokio::test]
+async fn a_transaction_that_does_not_see_that_a_moment_has_come_may_still_delete_what_it_is_of() {
+    let database = Database::with_shop().await;
+    let ends_soon = "now() + interval '100 ms'";
+    database
+        .run(&format!(
+            "insert into sales (id, product_id, ends_at) values (7, 1, {ends_soon})"
+        ))
+        .await;
+    for sql in ["delete from sales", "truncate sales"] {
+        let writer = database.session().await;
+        writer
+            .run("begin isolation level repeatable read; select from products")
+            .await;
+        let fired = async { while database.value("select pgbell.fire_due()").await == "0" {} };
+        soon("the moment to be fired", fired).await;
+        writer.run(sql).await;
+        writer.run("rollback").await;
+        let again = format!(
+            "insert into pgbell.schedule (entity, id, what, due_at) values ('sale', '7', 'end', {ends_soon})"
+        );
+        database.run(&again).await;
+    }
+}

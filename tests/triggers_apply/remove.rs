@@ -134,3 +134,21 @@ async fn uninstall_takes_event_triggers_and_those_of_partitions_along() {
                  where tgname like 'pgbell%') + (select count(*) from pg_namespace where nspname = 'pgbell')";
     assert_eq!(database.value(left).await, "0");
 }
+
+#[tokio::test]
+async fn remove_takes_the_policy_along_that_no_other_file_needs() {
+    let database = bare_shop().await;
+    database
+        .run("alter table products enable row level security")
+        .await;
+    let [_, inventory, sales, _] = core_files();
+    let files = [inventory.clone(), sales.clone()];
+    triggers::apply(&database.url, &files)
+        .await
+        .expect("applied");
+    let policies = "select count(*) from pg_policy where polname = 'pgbell_reads'";
+    remove(&database, &[Target::File(inventory)]).await;
+    assert_eq!(database.value(policies).await, "1");
+    remove(&database, &[Target::File(sales)]).await;
+    assert_eq!(database.value(policies).await, "0");
+}

@@ -88,3 +88,76 @@ async fn partitions_and_children_get_the_triggers_of_their_table() {
                    where tgname = 'pgbell_note_insert'";
     assert_eq!(database.value(firing).await, "A5");
 }
+
+/// The tables `note` and `other` with a trigger each. Between the two a statement takes its time: until
+/// the transaction that holds `other` waits for `note`, or is over.
+fn two_tables() -> [SqlFile; 2] {
+    let slow = "do $$
+declare
+    here oid := (select oid from pg_database where datname = current_database());
+begin
+    while exists (select from pg_locks where database = here and relation = 'other'::regclass and mode = 'RowExclusiveLock')
+      and not exists (select from pg_locks where database = here and relation = 'note'::regclass and not granted) loop
+    end loop;
+end $$;";
+    let other = notes("").text().replace("note", "other");
+    [notes(slow), file("other.sql", &other)]
+}
+
+#[tokio::test]
+async fn a_writer_who_holds_one_table_and_wants_another_is_never_the_victim_of_apply() {
+    let database = Database::empty().await;
+    install::install(&database.url).await.expect("installed");
+    database
+        .run("create table note (id int); create table other (id int)")
+        .await;
+    let writer = database.session().await;
+    writer.run("begin; insert into other values (1)").await;
+    let files = two_tables();
+    let applying = Box::pin(triggers::apply(&database.url, &files));
+    let is_locked = "select count(*) from pg_locks
+                      where database = (select oid from pg_database where datname = current_database())
+                        and relation = 'note'::regclass and mode = 'ShareRowExclusiveLock' and granted";
+    let writing = async {
+        while database.value(is_locked).await == "0" {}
+        writer.run("insert into note values (1)").await;
+        writer.run("commit").await;
+    };
+    let both = async { tokio::join!(applying, writing) };
+    let (applied, ()) = soon("apply and a writer", both).await;
+    assert_eq!(
+        actions(&applied.expect("applied"))
+            .iter()
+            .filter(|(action, name)| *action == Action::Created && name.contains(" on "))
+            .count(),
+        2
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_replaced_because_the_database_spells_names_otherwise() {
+    let database = Database::empty().await;
+    install::install(&database.url).await.expect("installed");
+    database
+        .run(
+            "create table note (id int);
+             do $$ begin
+                 execute format('alter database %I set quote_all_identifiers = on', current_database());
+                 execute format('alter database %I set standard_conforming_strings = off', current_database());
+             end $$",
+        )
+        .await;
+    let file = notes("");
+    apply(&database, &file).await;
+    assert_eq!(actions(&apply(&database, &file).await), []);
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_in_front_of_a_file_is_no_sql() {
+    let database = Database::empty().await;
+    install::install(&database.url).await.expect("installed");
+    database.run("create table note (id int)").await;
+    let marked = file("note.sql", &format!("\u{feff}{}", notes("").text()));
+    apply(&database, &marked).await;
+    assert_eq!(actions(&apply(&database, &notes("")).await), []);
+}

@@ -21,6 +21,7 @@ returns trigger
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set row_security = on
 set jit = off
 as $$
 begin
@@ -49,6 +50,7 @@ returns trigger
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set row_security = on
 set jit = off
 as $$
 begin

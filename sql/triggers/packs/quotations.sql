@@ -239,13 +239,14 @@ begin
         return null;
     end if;
 
+    -- What is due the daemon may be taking right now, and to delete it too would fail a repeatable read transaction.
     delete from pgbell.schedule
      where ctid = any (array(
            select moment.ctid
              from old_rows as o
             cross join lateral (
                select ctid from pgbell.schedule
-                where entity = 'quotation' and schedule.id = o.id::text
+                where entity = 'quotation' and schedule.id = o.id::text and coalesce(due_at > statement_timestamp(), false)
                offset 0
             ) as moment));
 
@@ -275,7 +276,7 @@ set jit = off
 as $$
 begin
     if current_setting('pgbell.enabled', true) is distinct from 'off' then
-        delete from pgbell.schedule where entity = 'quotation';
+        delete from pgbell.schedule where entity = 'quotation' and due_at > statement_timestamp();
         insert into pgbell.change (entity, id, op, events, rooms)
         values ('quotation', '*', 'delete', '{quotation:updated}', '{seller:*,user:*}');
     end if;

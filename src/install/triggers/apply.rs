@@ -2,7 +2,9 @@
 
 use sqlx::PgConnection;
 
-use super::{examine::examine, finding::Finding, parts::parts, record::Concerned, shadow::run};
+use super::{
+    examine::examine, finding::Finding, locks, parts::parts, record::Concerned, shadow::run,
+};
 use crate::install::{
     Error, SqlFile, script,
     session::{Session, commit, retrying},
@@ -15,9 +17,7 @@ pub async fn apply(url: &str, files: &[SqlFile]) -> Result<Vec<Finding>, Error> 
         let mut session = Session::open(url).await?;
         let mut transaction = session.begin().await?;
         let findings = examine(&mut transaction, files, true).await?;
-        for finding in &findings {
-            mend(&mut transaction, finding).await?;
-        }
+        make(&mut transaction, &findings).await?;
         Concerned::by(&parts(files)?).note(&mut transaction).await?;
         commit(transaction).await?;
         Ok(findings)
@@ -31,7 +31,8 @@ pub async fn difference_script(url: &str, files: &[SqlFile]) -> Result<String, E
         let mut session = Session::open(url).await?;
         let mut transaction = session.begin().await?;
         let findings = examine(&mut transaction, files, true).await?;
-        Ok(script_of(&findings, &Concerned::by(&parts(files)?)))
+        let lock = locks::statement(&mut transaction, &findings).await?;
+        Ok(script_of(&findings, lock, &Concerned::by(&parts(files)?)))
     })
     .await
 }
@@ -45,8 +46,9 @@ pub fn apply_script(files: &[SqlFile]) -> Result<String, Error> {
 }
 
 /// What mends these findings, as one transaction.
-fn script_of(findings: &[Finding], concerned: &Concerned) -> String {
+fn script_of(findings: &[Finding], lock: Option<String>, concerned: &Concerned) -> String {
     let mut sql = script::begin();
+    sql.extend(lock.map(|lock| format!("{lock}\n\n")));
     for finding in findings.iter().filter(|finding| !finding.sql.is_empty()) {
         sql.push_str(&format!(
             "-- {}\n{}\n\n",
@@ -58,7 +60,19 @@ fn script_of(findings: &[Finding], concerned: &Concerned) -> String {
     sql
 }
 
-pub(super) async fn mend(connection: &mut PgConnection, finding: &Finding) -> Result<(), Error> {
+/// Mends all of it, in the order of the files.
+pub(super) async fn make(connection: &mut PgConnection, findings: &[Finding]) -> Result<(), Error> {
+    if let Some(lock) = locks::statement(connection, findings).await? {
+        let outcome = run(connection, &lock).await;
+        outcome.map_err(|source| Error::statement("lock the tables", &source))?;
+    }
+    for finding in findings {
+        mend(connection, finding).await?;
+    }
+    Ok(())
+}
+
+async fn mend(connection: &mut PgConnection, finding: &Finding) -> Result<(), Error> {
     for sql in &finding.sql {
         let outcome = run(connection, sql).await;
         outcome.map_err(|source| match (&finding.file, finding.line) {

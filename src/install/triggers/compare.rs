@@ -25,6 +25,7 @@ pub(super) fn finding(
         notes: Vec::new(),
         diff: None,
         sql,
+        locks: Vec::new(),
     }
 }
 
@@ -40,7 +41,9 @@ pub(super) fn compare_trigger(
     let name = format!("{} on {}", trigger.name, table.name);
     let mut create = part.statement.with(&trigger.table_span, &table.name);
     let Some(installed) = installed else {
-        return finding(part, Subject::Trigger, name, State::Missing, vec![create]);
+        let mut found = finding(part, Subject::Trigger, name, State::Missing, vec![create]);
+        found.locks.push(table.name.clone());
+        return found;
     };
     let mut found = finding(part, Subject::Trigger, name, State::Same, vec![]);
     if installed.definition != wanted {
@@ -54,6 +57,7 @@ pub(super) fn compare_trigger(
             part.file.name(),
         ));
         found.sql.push(create);
+        found.locks.push(table.name.clone());
         // Replacing a trigger forgets who fires it.
         if let Some(firing) = firing_sql(&installed.enabled, trigger, table) {
             found.sql.push(firing);

@@ -211,7 +211,7 @@ impl Examiner<'_, '_> {
     async fn firing(&mut self, part: &Part<'_>, firing: &Firing) -> Result<(), Error> {
         let table = self.find(part, &firing.table).await?;
         let text = part.statement.text;
-        let mut changes = Vec::new();
+        let (mut changes, mut locks) = (Vec::new(), Vec::new());
         let mut is_mentioned = false;
         if let Some(watched) = self.tables.get(&table.oid.0) {
             for (member, installed) in &watched.tree {
@@ -224,6 +224,7 @@ impl Examiner<'_, '_> {
                 let now = installed.map_or("O", |one| one.enabled.as_str());
                 if now != "D" && now != firing.fires.code().to_string() {
                     changes.push(part.statement.with(&firing.table_span, &member.name));
+                    locks.push(member.name.clone());
                 }
             }
         }
@@ -242,7 +243,8 @@ impl Examiner<'_, '_> {
                 gist(text),
                 State::Missing,
                 changes,
-            );
+            )
+            .locks = locks;
         }
         Ok(())
     }

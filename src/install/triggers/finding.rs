@@ -72,6 +72,9 @@ pub struct Finding {
     /// What `apply` runs for it, in this order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sql: Vec<String>,
+    /// The tables whose writers wait for that.
+    #[serde(skip)]
+    pub(super) locks: Vec<String>,
 }
 
 impl Finding {
@@ -86,6 +89,7 @@ impl Finding {
             notes: vec![note],
             diff: None,
             sql: Vec::new(),
+            locks: Vec::new(),
         }
     }
 

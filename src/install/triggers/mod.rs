@@ -9,6 +9,7 @@ mod finding;
 mod functions;
 mod installed;
 mod locate;
+mod locks;
 mod needs;
 mod parts;
 mod probe;

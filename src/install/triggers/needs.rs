@@ -130,6 +130,30 @@ pub(super) async fn rights(
         .collect())
 }
 
+/// The policies that let only the owner of the functions read, on tables that only they read.
+pub(super) async fn policies(
+    connection: &mut PgConnection,
+    texts: &Texts,
+) -> Result<Vec<Removal>, sqlx::Error> {
+    let made: Vec<(String, String, String)> = sqlx::query_as(
+        "select quote_ident(polname), format('%I.%I', n.nspname, c.relname), c.relname::text
+           from pg_policy join pg_class as c on c.oid = polrelid
+           join pg_namespace as n on n.oid = c.relnamespace
+          where n.nspname <> 'pgbell'
+            and polroles = (select array_agg(oid) from pg_roles where rolname = 'pgbell_owner')
+          order by 2, 1",
+    )
+    .fetch_all(connection)
+    .await?;
+    let is_done_with =
+        |(_, _, table): &(String, String, String)| texts.only_gone(|text| mentions(text, table));
+    let drop = |(policy, table, _): (String, String, String)| Removal {
+        what: format!("policy {policy} on {table}"),
+        sql: format!("drop policy {policy} on {table};"),
+    };
+    Ok(made.into_iter().filter(is_done_with).map(drop).collect())
+}
+
 /// What was going to happen by itself to things that only these functions schedule.
 pub(super) async fn moments(
     connection: &mut PgConnection,

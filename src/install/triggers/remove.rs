@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 
 use super::{
     installed,
-    needs::{Texts, called_elsewhere, functions, moments, rights},
+    needs::{Texts, called_elsewhere, functions, moments, policies, rights},
     parts::{Part, parts},
     record::Concerned,
     script::{Kind, Trigger, quoted},
@@ -124,6 +124,7 @@ async fn plan(
         what: format!("function {key}"),
         sql: format!("drop function {key};"),
     }));
+    removals.extend(policies(connection, &texts).await.map_err(failed)?);
     removals.extend(rights(connection, &texts).await.map_err(failed)?);
     removals.extend(moments(connection, &texts).await.map_err(failed)?);
     let tables = going.triggers.iter().map(|(table, _)| table);

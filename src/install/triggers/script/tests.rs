@@ -132,7 +132,13 @@ fn the_files_that_come_with_pgbell_are_understood_whole() {
         };
         assert_eq!(count(|kind| matches!(kind, Kind::Trigger(_))), 4, "{table}");
         assert!(count(|kind| matches!(kind, Kind::Function(_))) >= 4);
-        assert!(count(|kind| matches!(kind, Kind::Other)) <= 1, "{table}");
+        let others = script.statements.iter();
+        let others = others.filter(|one| one.kind == Kind::Other && !one.is_empty());
+        for other in others {
+            let gist = other.text.split_whitespace().take(3).collect::<Vec<_>>();
+            let is_known = gist[0] == "do" || gist == ["insert", "into", "pgbell.schedule"];
+            assert!(is_known, "{table}: {gist:?}");
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 
 use crate::install::{
     Error, SqlFile,
-    triggers::{Finding, Subject, apply::mend, examine::examine},
+    triggers::{Finding, Subject, apply::make, examine::examine},
 };
 
 /// What was done for a file. What is as the file has it already, was left alone.
@@ -26,9 +26,7 @@ pub(super) async fn try_files(
     files: &[SqlFile],
 ) -> Result<Vec<Tried>, Error> {
     let findings = examine(connection, files, false).await?;
-    for finding in &findings {
-        mend(connection, finding).await?;
-    }
+    make(connection, &findings).await?;
     Ok(files.iter().map(|file| tried(file, &findings)).collect())
 }
 
