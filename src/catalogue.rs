@@ -233,8 +233,15 @@ fn kind_of(room: &str) -> &str {
     number.map_or(kind, |(kind, _)| kind)
 }
 
+/// Two short kinds differ in few letters and are still two words: of `film`, at most one may be wrong.
 fn nearest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
+    let module = kind_of(name);
+    let may_be = |known: &String| {
+        let wrong = strsim::damerau_levenshtein(module, kind_of(known));
+        wrong <= (module.len() / 3).min(MOST_LETTERS_WRONG)
+    };
     known
+        .filter(may_be)
         .map(|known| (strsim::damerau_levenshtein(name, &known), known))
         .min()
         .filter(|(distance, _)| *distance <= MOST_LETTERS_WRONG)

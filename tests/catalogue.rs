@@ -268,7 +268,7 @@ async fn orders_tell_their_people_their_shop_and_the_back_office() {
     scene.told(&set("note = 'gift'"), &updated).await;
     scene.told(&set("total = 100"), &updated).await;
     scene
-        .told("delete from orders where id = 5", &updated)
+        .told("delete from orders where id = 5", &all(5, "order:updated"))
         .await;
 }
 

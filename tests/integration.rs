@@ -5,6 +5,7 @@ mod cases;
 mod catalogue;
 mod command;
 mod database_faults;
+mod dba_day;
 mod doorbell;
 mod drift;
 mod failover;

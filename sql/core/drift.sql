@@ -137,8 +137,8 @@ as $$
       from recorded
       join place using (schema_name, table_name)
       join live on live.table_id = place.id and live.trigger_name = recorded.trigger_name
-      join (values ('O'::"char", 'for ordinary writes'), ('R', 'only for replicated writes'), ('A', 'for all writes'),
-                   ('D', 'never'))
+      -- One that was disabled when it was recorded and fires again has been mended.
+      join (values ('O'::"char", 'for ordinary writes'), ('R', 'only for replicated writes'), ('A', 'for all writes'))
            as before (state, meaning) on before.state = recorded.state
       join (values ('O'::"char", 'for ordinary writes'), ('R', 'only for replicated writes'), ('A', 'for all writes'))
            as now (state, meaning) on now.state = live.state

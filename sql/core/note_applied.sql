@@ -25,8 +25,11 @@ begin
 
     named := named || array(
         with recursive part (id) as (
-            select to_regclass(name)::oid
-              from unnest(named) as name
+            -- Not to_regclass(), which wants a right on the schema.
+            select class.oid
+              from pg_class as class
+              join pg_namespace as space on space.oid = class.relnamespace
+             where concat_ws('.', quote_ident(space.nspname), quote_ident(class.relname)) = any (named)
             union
             select inherits.inhrelid
               from part

@@ -4,8 +4,8 @@
 --   order:status_changed                             status, and with it order:completed, order:cancelled,
 --                                                    order:shipped, order:refunded where that is the new one
 --   order:payment_changed                            payment_status
---   order:updated                                    any other column, or the order is gone (op delete); shops hear
---                                                    only of orders that move to or from them
+--   order:updated                                    any other column, of which shops hear only where an order moves;
+--                                                    or the order is gone (op delete), of which all of them hear
 --   analytics:sale_completed, analytics:revenue_updated
 --                                                    status becomes completed, or payment_status paid
 --
@@ -125,7 +125,10 @@ begin
          where change.op = 'update' and o.payment_status is distinct from n.payment_status
         union all
         select 'order', id, 'order:updated',
-               people || case when change.op = 'update' and o.store_id is distinct from n.store_id then shop end, null, null
+               people
+                   || case when o.store_id is distinct from n.store_id or change.op = 'delete' then shop end
+                   || case when change.op = 'delete' then array['admin:orders'] end,
+               null, null
          where change.op = 'delete'
             or change.op = 'update'
                and (o.order_number, o.user_id, o.seller_id, o.store_id, o.total, o.tracking_number, o.note)
@@ -161,13 +164,13 @@ begin
 
     if exists (select from old_rows offset pgbell.bulk_limit()) then
         insert into pgbell.change (entity, id, op, events, rooms)
-        values ('order', '*', 'delete', '{order:updated}', '{order:*,user:*,seller:*}');
+        values ('order', '*', 'delete', '{order:updated}', '{order:*,user:*,seller:*,shop_*,admin:orders}');
         return null;
     end if;
 
     insert into pgbell.change (entity, id, op, events, rooms)
     select 'order', id, 'delete', '{order:updated}',
-           array['order:' || id, 'user:' || user_id, 'seller:' || seller_id]
+           array['order:' || id, 'user:' || user_id, 'seller:' || seller_id, 'shop_' || store_id, 'admin:orders']
       from old_rows;
     return null;
 end

@@ -5,6 +5,7 @@ use super::SqlFile;
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 const DEADLOCK_DETECTED: &str = "40P01";
 const QUERY_CANCELED: &str = "57014";
+const NO_SUCH_SCHEMA: &str = "3F000";
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
 /// Why nothing was changed in the database.
@@ -163,6 +164,9 @@ impl Error {
         if is_busy(error) {
             return Self::Busy { at };
         }
+        if error.code() == NO_SUCH_SCHEMA && error.message().contains("\"pgbell\"") {
+            return Self::NotInstalled;
+        }
         let reason = reason(error);
         Self::Refused { at, reason }
     }
@@ -203,15 +207,45 @@ pub(super) fn server_error(error: &sqlx::Error) -> Option<&PgDatabaseError> {
 }
 
 pub(super) fn reason(error: &PgDatabaseError) -> String {
-    let who = "use the owner of the database with CREATEROLE and membership in pgbell_owner, or a superuser";
-    let fallback = (error.code() == INSUFFICIENT_PRIVILEGE).then_some(who);
-    [
+    let who = "use a member of pgbell_owner that owns the tables (to install, the database, with CREATEROLE), \
+               or a superuser";
+    with_advice(error, is_forbidden(error).then_some(who))
+}
+
+/// The same of an error in a trigger function, where it does not matter who asks.
+pub(super) fn reason_in_function(error: &PgDatabaseError) -> String {
+    with_advice(error, None)
+}
+
+/// What lets a trigger function read what it may not read yet.
+pub(super) fn missing_grant(error: &PgDatabaseError) -> Option<String> {
+    let table = error.message().strip_prefix("permission denied for table ");
+    is_forbidden(error).then(|| {
+        let table = table.unwrap_or("the table");
+        format!(
+            "the function runs as pgbell_owner: add to the file grant select (the columns it reads) on {table} \
+             to pgbell_owner;"
+        )
+    })
+}
+
+fn is_forbidden(error: &PgDatabaseError) -> bool {
+    error.code() == INSUFFICIENT_PRIVILEGE
+}
+
+fn with_advice(error: &PgDatabaseError, advice: Option<&str>) -> String {
+    let parts = [
         Some(error.message()),
         error.detail(),
-        error.hint().or(fallback),
-    ]
-    .into_iter()
-    .flatten()
-    .collect::<Vec<_>>()
-    .join("; ")
+        error.hint().or(advice),
+    ];
+    // The server quotes the rest of a file where a quote is not closed.
+    let parts = parts
+        .into_iter()
+        .flatten()
+        .map(|part| match part.split_once('\n') {
+            Some((first, _)) => format!("{first} …"),
+            None => part.to_owned(),
+        });
+    parts.collect::<Vec<_>>().join("; ")
 }

@@ -100,7 +100,10 @@ end $$;";
 
 #[tokio::test]
 async fn a_writer_who_holds_one_table_and_wants_another_is_never_the_victim_of_apply() {
-    let database = Database::installed("").await;
+    let database = Database::empty().await;
+    pgbell::install::install(&database.url)
+        .await
+        .expect("installed");
     database
         .run("create table note (id int); create table other (id int)")
         .await;
@@ -129,7 +132,10 @@ async fn a_writer_who_holds_one_table_and_wants_another_is_never_the_victim_of_a
 
 #[tokio::test]
 async fn nothing_is_replaced_because_the_database_spells_names_otherwise() {
-    let database = Database::installed("").await;
+    let database = Database::empty().await;
+    pgbell::install::install(&database.url)
+        .await
+        .expect("installed");
     database
         .run(
             "create table note (id int);
@@ -146,7 +152,10 @@ async fn nothing_is_replaced_because_the_database_spells_names_otherwise() {
 
 #[tokio::test]
 async fn a_byte_order_mark_in_front_of_a_file_is_no_sql() {
-    let database = Database::installed("").await;
+    let database = Database::empty().await;
+    pgbell::install::install(&database.url)
+        .await
+        .expect("installed");
     database.run("create table note (id int)").await;
     let marked = sql_file("note.sql", &format!("\u{feff}{}", notes("").text()));
     apply(&database, &marked).await;

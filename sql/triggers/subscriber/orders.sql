@@ -56,7 +56,10 @@ begin
          where change.op = 'update' and o.payment_status is distinct from n.payment_status
         union all
         select 'order', id, 'order:updated',
-               people || case when change.op = 'update' and o.store_id is distinct from n.store_id then shop end, null, null
+               people
+                   || case when o.store_id is distinct from n.store_id or change.op = 'delete' then shop end
+                   || case when change.op = 'delete' then array['admin:orders'] end,
+               null, null
          where change.op = 'delete'
             or change.op = 'update'
                and (o.order_number, o.user_id, o.seller_id, o.store_id, o.total, o.tracking_number, o.note)

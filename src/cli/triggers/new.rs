@@ -6,7 +6,7 @@ use std::{
 
 use clap::Args;
 
-use super::Failure;
+use super::{Failure, report};
 use crate::{
     catalogue::Catalogue,
     cli::{database::Database, output},
@@ -19,7 +19,7 @@ pub(in crate::cli) struct New {
     /// The table to watch, such as reviews or sales."Order Items"
     #[arg(value_name = "TABLE")]
     table: String,
-    /// Write to this file, which must not exist yet, instead of stdout
+    /// Write to this file, which must not exist yet, instead of stdout; its folder is made
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Write over the file
@@ -31,6 +31,9 @@ pub(in crate::cli) struct New {
     /// Row triggers for a table that logical replication writes to
     #[arg(long)]
     row_level: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     database: Database,
 }
@@ -52,15 +55,22 @@ impl New {
         let catalogue = Catalogue::new(&config.catalogue);
         let url = config.database.url.reveal();
         let text = triggers::new_file(url, &self.table, &options, &catalogue).await?;
-        let Some(path) = self.output else {
-            return Ok(output::text(&text)?);
-        };
-        write(&path, &text, self.force).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => taken(&path),
-            _ => Failure::problem(&format!("cannot write {}", path.display()), &error),
-        })?;
-        let path = path.display();
-        eprintln!("wrote {path}; edit it, then: pgbell triggers check {path}");
+        if let Some(path) = &self.output {
+            write(path, &text, self.force).map_err(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists => taken(path),
+                _ => Failure::problem(&format!("cannot write {}", path.display()), &error),
+            })?;
+        }
+        match (self.json, self.output) {
+            (true, file) => report::json(
+                &serde_json::json!({ "table": self.table, "file": file, "sql": text }),
+            )?,
+            (false, None) => output::text(&text)?,
+            (false, Some(path)) => {
+                let path = path.display();
+                eprintln!("wrote {path}; edit it, then: pgbell triggers check {path}");
+            }
+        }
         Ok(())
     }
 }
@@ -75,5 +85,8 @@ fn write(path: &Path, text: &str, force: bool) -> io::Result<()> {
         true => options.write(true).create(true).truncate(true),
         false => options.write(true).create_new(true),
     };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
     options.open(path)?.write_all(text.as_bytes())
 }

@@ -7,6 +7,9 @@ use crate::{
     install::triggers::{Action, Finding, State, Subject},
 };
 
+/// So many partitions of which the same is to be said have one line.
+const MANY: usize = 4;
+
 #[derive(Serialize)]
 struct Object<'a> {
     action: Action,
@@ -32,7 +35,7 @@ pub(super) fn actions_json(findings: &[Finding]) -> Result<(), Failure> {
 
 /// The same as lines; what somebody should look at goes to stderr.
 pub(super) fn actions(findings: &[Finding]) -> Result<(), Failure> {
-    for finding in findings {
+    for (finding, more) in lines(findings) {
         let did = match finding.action() {
             Action::Created => "created",
             Action::Replaced => "replaced",
@@ -41,7 +44,7 @@ pub(super) fn actions(findings: &[Finding]) -> Result<(), Failure> {
             Action::Ran => "ran",
             Action::Left => "left",
         };
-        let name = named(finding);
+        let name = named(finding, more);
         match finding.subject {
             Subject::Statement => output::line(&format!("{did} {}: {name}", finding.place()))?,
             Subject::Function | Subject::Trigger => output::line(&format!("{did} {name}"))?,
@@ -60,7 +63,7 @@ pub(super) fn actions(findings: &[Finding]) -> Result<(), Failure> {
 
 /// How database and files differ, as lines and texts.
 pub(super) fn differences(findings: &[Finding]) -> Result<(), Failure> {
-    for finding in findings {
+    for (finding, more) in lines(findings) {
         let state = match finding.state {
             State::Same => "same",
             State::Changed => "changed",
@@ -72,7 +75,7 @@ pub(super) fn differences(findings: &[Finding]) -> Result<(), Failure> {
             State::Extra => String::new(),
             _ => format!("  {}", finding.place()),
         };
-        output::line(&format!("{state:<8} {}{place}", named(finding)))?;
+        output::line(&format!("{state:<8} {}{place}", named(finding, more)))?;
         for note in &finding.notes {
             output::line(&format!("         {note}"))?;
         }
@@ -83,9 +86,31 @@ pub(super) fn differences(findings: &[Finding]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn named(finding: &Finding) -> String {
+/// What has a line, and for how many more partitions it stands.
+fn lines(findings: &[Finding]) -> impl Iterator<Item = (&Finding, usize)> {
+    findings.chunk_by(is_one_line).flat_map(|alike| {
+        let (shown, more) = match alike.len() {
+            many @ MANY.. => (&alike[..1], many - 1),
+            _ => (alike, 0),
+        };
+        shown.iter().map(move |finding| (finding, more))
+    })
+}
+
+fn is_one_line(one: &Finding, other: &Finding) -> bool {
+    let gist = |finding: &Finding| (finding.subject, finding.state, finding.place());
+    let is_bare = |finding: &Finding| {
+        finding.subject == Subject::Trigger && finding.file.is_some() && finding.notes.is_empty()
+    };
+    is_bare(one) && is_bare(other) && gist(one) == gist(other)
+}
+
+fn named(finding: &Finding, more: usize) -> String {
     match finding.subject {
         Subject::Function => format!("function {}", finding.name),
+        Subject::Trigger if more > 0 => {
+            format!("trigger {} and {more} more partitions", finding.name)
+        }
         Subject::Trigger => format!("trigger {}", finding.name),
         Subject::Statement => finding.name.clone(),
     }

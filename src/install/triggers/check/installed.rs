@@ -65,6 +65,21 @@ pub(super) async fn has_pgbell(connection: &mut PgConnection) -> Result<bool, Er
         .map_err(|source| Error::statement("look for pgbell", &source))
 }
 
+/// Tables whose TRUNCATE an installed trigger tells, which need not be in the files at hand.
+pub(super) async fn truncates(connection: &mut PgConnection) -> Result<BTreeSet<String>, Error> {
+    let tables: Vec<String> = sqlx::query_scalar(
+        "select n.nspname || '.' || c.relname
+           from pg_trigger as t
+           join pg_class as c on c.oid = t.tgrelid join pg_namespace as n on n.oid = c.relnamespace
+           join pg_proc as p on p.oid = t.tgfoid join pg_namespace as fn on fn.oid = p.pronamespace
+          where t.tgtype & 32 <> 0 and t.tgenabled <> 'D' and fn.nspname = 'pgbell'",
+    )
+    .fetch_all(connection)
+    .await
+    .map_err(|source| Error::statement("read the triggers", &source))?;
+    Ok(tables.into_iter().collect())
+}
+
 pub(super) async fn check(
     connection: &mut PgConnection,
     parts: &[Part<'_>],

@@ -6,6 +6,7 @@
 mod body;
 mod file;
 mod installed;
+mod many;
 mod names;
 mod problem;
 mod size;
@@ -102,6 +103,11 @@ pub async fn check(files: &[SqlFile], against: Against<'_>) -> Result<Report, Er
     }
     let existing = installed::check(&mut transaction, &parts, against).await?;
     trial::check(&mut transaction, &parts, against.catalogue, &mut report).await?;
+    let truncates = installed::truncates(&mut transaction).await?;
+    let is_told = |table: &String| truncates.contains(table);
+    report.problems.retain(|problem| {
+        problem.code != Code::NoTruncate || !problem.table.as_ref().is_some_and(is_told)
+    });
     // What is installed as the files have it has been told of there.
     let said = |problem: &Problem| {
         report.problems.iter().any(|known| {

@@ -67,6 +67,8 @@ codes! {
     UnknownRoom = "unknown-room", Warning;
     /// A name that is no room's.
     InvalidRoom = "invalid-room", Warning;
+    /// A row that stands for many leaves out rooms that single rows tell.
+    BulkRooms = "bulk-rooms", Error;
     /// None of a table's triggers is installed.
     NotApplied = "not-applied", Warning;
     /// Some of a table's triggers are installed, and this one is not.

@@ -29,8 +29,8 @@ use functions::Functions;
 use probe::probe;
 use triggers::Watched;
 
-/// Compares, and leaves the transaction as it was. If there is a difference and `probes`, the
-/// triggers are tried as well.
+/// Compares, and leaves the transaction as it was. If `probes`, the triggers are tried as well, also
+/// those that are the same: their table may have changed under them.
 pub(super) async fn examine(
     connection: &mut PgConnection,
     files: &[SqlFile],
@@ -52,8 +52,7 @@ pub(super) async fn examine(
     for part in &parts {
         examiner.part(part).await?;
     }
-    let is_different = |finding: &Finding| finding.differs() && !finding.sql.is_empty();
-    if probes && examiner.findings.iter().any(is_different) {
+    if probes {
         for watched in examiner.tables.values() {
             probe(examiner.connection, &watched.shadow, &parts).await?;
         }

@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 
 use crate::install::{
     Error,
-    error::{reason, server_error},
+    error::{missing_grant, reason_in_function, server_error},
     triggers::{
         locate::{self, Located},
         parts::Part,
@@ -63,11 +63,12 @@ fn complaint(statement: &str, source: &sqlx::Error, shadow: &Shadow, parts: &[Pa
     let mend = match error.code() {
         UNDEFINED_COLUMN => format!("columns of {table}: {}", shadow.columns().join(", ")),
         TIMED_OUT => "it ran into the time limit of a trial: make the trigger faster".to_owned(),
-        _ => "mend the file, because each such write would fail".to_owned(),
+        _ => missing_grant(error)
+            .unwrap_or_else(|| "mend the file, because each such write would fail".to_owned()),
     };
     Error::WouldFail {
         at,
-        reason: format!("{} ({seen})", reason(error)),
+        reason: format!("{} ({seen})", reason_in_function(error)),
         mend,
     }
 }

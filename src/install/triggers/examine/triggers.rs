@@ -152,7 +152,10 @@ impl Examiner<'_, '_> {
                         continue;
                     }
                     let name = format!("{} on {}", trigger.name, table.name);
-                    let note = format!("calls {}; no file mentions it", trigger.function);
+                    let note = format!(
+                        "calls {}; none of these files mentions it",
+                        trigger.function
+                    );
                     self.findings
                         .push(Finding::extra(Subject::Trigger, name, note));
                     if !made.contains(&trigger.function) {
@@ -162,7 +165,7 @@ impl Examiner<'_, '_> {
             }
         }
         for name in functions {
-            let note = "no file mentions it".to_owned();
+            let note = "none of these files mentions it".to_owned();
             self.findings
                 .push(Finding::extra(Subject::Function, name, note));
         }

@@ -127,6 +127,18 @@ pub enum Event {
     Truncate,
 }
 
+impl Event {
+    /// The statement that it is about.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Insert => "insert",
+            Self::Update(_) => "update",
+            Self::Delete => "delete",
+            Self::Truncate => "truncate",
+        }
+    }
+}
+
 /// How often a trigger runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {

@@ -4,7 +4,7 @@ use super::{
     changes::changes,
     plan::Plan,
     shape::Column,
-    sql::{differ, shown},
+    sql::{differ, shown, wrapped},
 };
 
 const SWITCH: &str = "    if current_setting('pgbell.enabled', true) = 'off' then
@@ -31,14 +31,25 @@ pub(super) fn inserted(plan: &Plan<'_>) -> String {
     end if;
 
     insert into pgbell.change (entity, id, op, events, rooms{into})
-    select '{entity}', {}, 'insert', '{{{created}}}',
+    select {},
            {}{value}
       from new_rows as n;
 ",
         plan.patterns(),
-        plan.id(of_new),
+        told(plan, &plan.id(of_new), "insert", created),
         plan.rooms_of(&plan.rooms, 11, of_new),
     )
+}
+
+/// Entity, id, op and events of a row of the log.
+fn told(plan: &Plan<'_>, id: &str, op: &str, event: &str) -> String {
+    let items = [
+        format!("'{}'", plan.entity),
+        id.to_owned(),
+        format!("'{op}'"),
+        format!("'{{{event}}}'"),
+    ];
+    wrapped(&items, 11)
 }
 
 pub(super) fn deleted(plan: &Plan<'_>) -> String {
@@ -54,12 +65,12 @@ pub(super) fn deleted(plan: &Plan<'_>) -> String {
     end if;
 
     insert into pgbell.change (entity, id, op, events, rooms)
-    select '{entity}', {}, 'delete', '{{{deleted}}}',
+    select {},
            {}
       from old_rows as o;
 ",
         plan.patterns(),
-        plan.id(of_old),
+        told(plan, &plan.id(of_old), "delete", deleted),
         plan.rooms_of(&plan.rooms, 11, of_old),
     )
 }

@@ -6,7 +6,7 @@ use super::{
     names::plain,
     plan::{Event, Plan, Room},
     shape::Column,
-    sql::{differ, one_line, shown, wrapped},
+    sql::{WIDTH, differ, one_line, shown, wrapped},
 };
 
 /// Suggestions beyond this many are noise.
@@ -87,11 +87,11 @@ fn moved(plan: &Plan<'_>, of_old: impl Fn(&Column) -> String) -> (String, &'stat
 fn events(plan: &Plan<'_>) -> String {
     // The first line tells the types of all.
     let introduced = match plan.introduced().as_slice() {
-        [] => "null::jsonb".to_owned(),
-        columns => shown(columns, "n", 15),
+        [] => " null::jsonb, null::jsonb".to_owned(),
+        columns => format!("\n               null::jsonb, {}", shown(columns, "n", 28)),
     };
     let mut text = format!(
-        "        select '{}', null::jsonb, {introduced}
+        "        select '{}',{introduced}
          where change.op = 'insert'
         union all
         select '{}', null, null
@@ -149,12 +149,19 @@ fn suggestions(plan: &Plan<'_>) -> String {
             Some(_) => "null, null".to_owned(),
             None => format!("{}, {}", shown(&[column], "o", 0), shown(&[column], "n", 0)),
         };
+        let select = format!(
+            "        -- select '{}:{}_changed',",
+            plan.entity,
+            plain(&column.name)
+        );
+        let values = one_line(&values);
+        let gap = match select.chars().count() + 1 + values.chars().count() <= WIDTH {
+            true => " ",
+            false => "\n        --        ",
+        };
         let _ = write!(
             text,
-            "        -- union all\n        -- select '{}:{}_changed', {}\n        --  where change.op = 'update' and {}\n",
-            plan.entity,
-            plain(&column.name),
-            one_line(&values),
+            "        -- union all\n{select}{gap}{values}\n        --  where change.op = 'update' and {}\n",
             one_line(&differ(&[column], 0)),
         );
     }

@@ -4,7 +4,8 @@ use super::{
     names::words,
     shape::Column,
     vocabulary::{
-        MOMENTS, NUMBERS, PRICE, PRIVATE, PRIVATE_PARTS, SHORT, STATUS, STOCK, STRINGS, VOLATILE,
+        AMOUNT, MOMENTS, NUMBERS, PRICE, PRIVATE, PRIVATE_PARTS, SHORT, STATUS, STOCK, STRINGS,
+        VOLATILE,
     },
 };
 
@@ -16,6 +17,7 @@ const LONGEST_SHOWN: u32 = 255;
 pub(super) enum Group {
     Status,
     Price,
+    Amount,
     Stock,
     Rest,
 }
@@ -41,6 +43,7 @@ impl Column {
         match () {
             () if is_state && named(STATUS) => Group::Status,
             () if is_number && named(PRICE) => Group::Price,
+            () if is_number && named(AMOUNT) => Group::Amount,
             () if is_number && base != "money" && named(STOCK) => Group::Stock,
             () => Group::Rest,
         }
@@ -154,6 +157,8 @@ mod tests {
             ("state", "jsonb", Group::Rest),
             ("rental_rate", "numeric", Group::Price),
             ("unitPrice", "numeric", Group::Price),
+            ("total_price", "numeric", Group::Price),
+            ("amount", "numeric", Group::Amount),
             ("amount", "text", Group::Rest),
             ("quantity", "int4", Group::Stock),
             ("title", "text", Group::Rest),

@@ -124,6 +124,10 @@ impl<'a> Plan<'a> {
             (Group::Rest, event(&["updated"])),
             (Group::Price, event(&["price_changed", "updated"])),
             (
+                Group::Amount,
+                event(&["amount_changed", "price_changed", "updated"]),
+            ),
+            (
                 Group::Status,
                 event(&["status_changed", "availability_changed", "updated"]),
             ),

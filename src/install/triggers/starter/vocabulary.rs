@@ -13,10 +13,9 @@ pub(super) const STATUS: &[&str] = &[
     "visible",
     "hidden",
 ];
-pub(super) const PRICE: &[&str] = &[
-    "price", "prices", "amount", "cost", "rate", "fee", "fees", "total", "subtotal", "discount",
-    "balance",
-];
+pub(super) const PRICE: &[&str] = &["price", "prices", "cost", "rate", "fee", "fees", "discount"];
+/// What was paid or is owed has no price.
+pub(super) const AMOUNT: &[&str] = &["amount", "total", "subtotal", "balance"];
 pub(super) const STOCK: &[&str] = &["quantity", "qty", "stock", "reserved", "inventory"];
 pub(super) const NUMBERS: &[&str] = &[
     "int2", "int4", "int8", "numeric", "float4", "float8", "money",

@@ -16,7 +16,7 @@ pub(super) fn way(sql: &str) -> Result<Way, &'static str> {
     let script = Script::split(sql);
     let mut statements = script.statements.iter().filter(|one| !one.is_empty());
     let (Some(statement), None) = (statements.next(), statements.next()) else {
-        return Err("give one statement at a time; further ones go behind --also");
+        return Err("give one statement, and only one; further ones go behind --also");
     };
     let letters = statement.text.trim_start_matches('(').trim_start();
     let end = letters.find(|letter: char| !letter.is_ascii_alphanumeric());

@@ -5,14 +5,18 @@ use sqlx::postgres::PgDatabaseError;
 use super::{Trial, Watched};
 use crate::install::{
     Error,
-    error::{reason, server_error},
+    error::{missing_grant, reason_in_function, server_error},
     query::run,
     triggers::{
-        check::problem::{Code, Problem},
+        check::{
+            many,
+            problem::{Code, Problem},
+        },
         locate::{self, Located},
+        parts::Part,
         rounds::{Round, UNDEFINED_COLUMN, rounds},
         savepoint::Savepoint,
-        script::quoted,
+        script::{Trigger, quoted},
         shadow::has_rows,
     },
 };
@@ -53,6 +57,24 @@ impl Trial<'_, '_> {
                     break;
                 }
             }
+        }
+        if rows {
+            self.many(watched).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether many rows tell whom single ones tell.
+    async fn many(&mut self, watched: &Watched<'_>) -> Result<(), Error> {
+        for (verb, problem) in many::check(self.connection, &watched.shadow).await? {
+            let fires = |(_, trigger): &&(&Part<'_>, &Trigger)| {
+                trigger.events.iter().any(|event| event.verb() == verb)
+            };
+            let Some((part, _)) = watched.triggers.iter().find(fires) else {
+                continue;
+            };
+            let problem = problem.on(part).about(&watched.name);
+            self.report.problems.push(problem);
         }
         Ok(())
     }
@@ -121,8 +143,11 @@ fn would_fail(watched: &Watched<'_>, statement: &str, error: &PgDatabaseError) -
         }
         _ => (
             Code::WouldFail,
-            "mend it before applying: each such write would fail".to_owned(),
+            missing_grant(error).unwrap_or_else(|| {
+                "mend it before applying: each such write would fail".to_owned()
+            }),
         ),
     };
-    Problem::new(code, format!("{verb} fails: {}", reason(error)), mend).about(&watched.name)
+    let reason = reason_in_function(error);
+    Problem::new(code, format!("{verb} fails: {reason}"), mend).about(&watched.name)
 }
