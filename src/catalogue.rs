@@ -254,6 +254,21 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn a_short_word_of_its_own_is_no_typing_error() {
+        let catalogue = Catalogue::default();
+        for own in ["film:*", "staff:*", "role:*"] {
+            assert_eq!(catalogue.nearest_room(own), None, "{own}");
+        }
+        assert_eq!(catalogue.nearest_event("film:created"), None);
+        assert_eq!(
+            catalogue.nearest_room("prodcut:*").as_deref(),
+            Some("product:*")
+        );
+        let meant = catalogue.nearest_event("product:prize_changed");
+        assert_eq!(meant.as_deref(), Some("product:price_changed"));
+    }
+
     /// What stands in backticks, but for the names that other gateways use.
     fn quoted(docs: &str) -> BTreeSet<&str> {
         let sections = docs.split("\n## ");

@@ -225,6 +225,22 @@ async fn a_trigger_that_fails_for_the_rows_that_are_there_is_found() {
 }
 
 #[tokio::test]
+async fn a_truncate_that_an_installed_trigger_tells_is_told() {
+    let (before, after) = FILE
+        .split_once("create or replace trigger pgbell_notes_truncate")
+        .expect("a trigger for truncate");
+    let without = format!("{before}{}", after.split_once(";\n").expect("its end").1);
+    let scene = Scene::new().await;
+    let found = scene.finds(&without).await;
+    assert!(
+        found.iter().any(|(code, _)| *code == Code::NoTruncate),
+        "{found:?}"
+    );
+    let scene = Scene::applied().await;
+    assert_eq!(scene.finds(&without).await, []);
+}
+
+#[tokio::test]
 async fn unknown_events_and_rooms_are_found_and_guessed() {
     let scene = Scene::new().await;
     scene
@@ -659,6 +675,11 @@ async fn a_new_file_is_printed_or_written_but_never_over_another() {
         0
     );
     assert_eq!(std::fs::read_to_string(&path).expect("a file"), text);
+    let deep = ["new", "notes", "--json", "--output", "a/b/mine.sql"];
+    let (code, json, _) = triggers(&scene, url, &deep);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((code, &json["sql"]), (0, &text.clone().into()));
+    assert!(scene.folder.path().join("a/b/mine.sql").exists());
     assert_eq!(triggers(&scene, url, &["new", "nonotes"]).0, 1);
     assert_eq!(
         triggers(&scene, url, &["new", "notes", "--entity", "a b"]).0,
