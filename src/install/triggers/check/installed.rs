@@ -67,7 +67,7 @@ pub(super) async fn has_pgbell(connection: &mut PgConnection) -> Result<bool, Er
 
 /// Tables whose TRUNCATE an installed trigger tells, which need not be in the files at hand.
 pub(super) async fn truncates(connection: &mut PgConnection) -> Result<BTreeSet<String>, Error> {
-    let tables: Vec<String> = sqlx::query_scalar(
+    let tables: Vec<String> = query_scalar(
         "select n.nspname || '.' || c.relname
            from pg_trigger as t
            join pg_class as c on c.oid = t.tgrelid join pg_namespace as n on n.oid = c.relnamespace

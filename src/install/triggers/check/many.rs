@@ -8,7 +8,7 @@ use super::problem::{Code, Problem};
 use crate::install::{
     Error,
     error::server_error,
-    query::run,
+    query::{query_as, run},
     triggers::{savepoint::Savepoint, shadow::Shadow},
 };
 
@@ -59,7 +59,7 @@ async fn run_and_read(
     let mut seen: BTreeMap<Logged, usize> = BTreeMap::new();
     for statement in statements {
         run(connection, statement).await?;
-        let logged: Vec<Logged> = sqlx::query_as(
+        let logged: Vec<Logged> = query_as(
             "select rooms, id is not distinct from '*' from pgbell.change where xid = pg_current_xact_id()",
         )
         .fetch_all(&mut *connection)
