@@ -10,9 +10,11 @@ const AGAIN: [Duration; 4] = [
     Duration::from_secs(60),
 ];
 
-/// How many times as long as a look took nobody looks again: of a large catalogue that changes all
-/// the time, looking takes a twentieth of a process at most.
+/// How many times as long as a look took nobody looks again, so that looking all the time at what
+/// changes all the time takes a twentieth of a process; and the longest such rest, because a machine
+/// that is busy for a moment should not hide for long what has drifted.
 const REST: u32 = 20;
+const LONGEST_REST: Duration = Duration::from_secs(15);
 
 /// When to look. Knows no clock.
 #[derive(Debug)]
@@ -61,7 +63,8 @@ impl Schedule {
     /// Takes in that a look was taken.
     pub(super) fn looked(&mut self, begun: Instant, ended: Instant) {
         self.last = Some(begun);
-        self.rested = ended + ended.saturating_duration_since(begun) * REST;
+        let rest = ended.saturating_duration_since(begun) * REST;
+        self.rested = ended + rest.min(LONGEST_REST);
         if let Some((at, looks)) = &mut self.ddl {
             // One look counts for all that were due.
             *looks = AGAIN.iter().filter(|after| begun >= *at + **after).count();
@@ -110,7 +113,9 @@ mod tests {
     #[test]
     fn ddl_all_the_time_costs_no_more_than_looking_may() {
         let all: Vec<_> = (1..1000).collect();
-        let looks = looks(&all, Duration::from_secs(1), 1000);
-        assert!((40..=50).contains(&looks.len()), "{looks:?}");
+        let short = looks(&all, Duration::from_millis(500), 1000);
+        assert!((80..=100).contains(&short.len()), "{short:?}");
+        let long = looks(&all, Duration::from_secs(2), 1000);
+        assert!((50..=65).contains(&long.len()), "{long:?}");
     }
 }
