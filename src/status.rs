@@ -35,7 +35,8 @@ impl DatabaseStatus {
         Self {
             state: DatabaseState::Connecting,
             since: Timestamp::now(),
-            doorbell: DoorbellState::Armed,
+            // Until it has armed the bell, a daemon relies on polling.
+            doorbell: DoorbellState::Muted,
             problem: None,
             warnings: BTreeMap::new(),
             drift: Vec::new(),

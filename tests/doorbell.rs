@@ -287,7 +287,11 @@ async fn a_daemon_that_waits_for_no_writer_misses_one() {
     slow.run("commit").await;
     let telling = client.next_of("invalidate");
     let told = tokio::time::timeout(Duration::from_secs(2), telling).await;
-    assert!(told.is_err(), "told of what did not ring: {told:?}");
+    assert!(
+        told.is_err(),
+        "told of what did not ring: {told:?}; {:#?}",
+        program.log()
+    );
     database.run("notify pgbell").await;
     client.next_of("invalidate").await;
 }
@@ -297,6 +301,7 @@ async fn daemon_without(database: &Database, left_out: &str) -> Program {
     let settings = [
         ("PGBELL_DATABASE__SAFETY_INTERVAL", "10min"),
         ("PGBELL_SABOTAGE", left_out),
+        ("PGBELL_LOG", "pgbell=debug"),
     ];
     let program = Program::with(database, &settings).await;
     becomes(program.addr, "armed").await;
