@@ -245,7 +245,7 @@ impl Running {
 
     /// Sends everybody away while changes still arrive, then stops. Until the last client has left,
     /// whoever comes is answered: that the daemon drains, and when to come back.
-    async fn stop(self, drain: Duration) -> Result<Drained, Error> {
+    async fn stop(mut self, drain: Duration) -> Result<Drained, Error> {
         let open = self.sessions.len();
         info!(connections = open, within = ?drain, "draining");
         self.draining.cancel();
@@ -259,9 +259,7 @@ impl Running {
         if timeout(LAST_ANSWERS, self.others.wait()).await.is_err() {
             debug!("connections without a question were cut off");
         }
-        for task in [&self.capture, &self.coalesce, &self.hub, &self.gateway] {
-            task.abort();
-        }
+        self.end_stages().await;
         match drained {
             Ok(()) => Ok(Drained { told, left }),
             Err(_) => Err(Error::CutOff {
@@ -269,6 +267,22 @@ impl Running {
                 told,
                 left,
             }),
+        }
+    }
+
+    /// Ends the stages and waits until they have: none has anything to say after the last line of the log.
+    async fn end_stages(&mut self) {
+        for task in [
+            &mut self.capture,
+            &mut self.coalesce,
+            &mut self.hub,
+            &mut self.gateway,
+        ] {
+            task.abort();
+            if !task.is_finished() {
+                // Cancelled, as it should be. One that never yields is left to the end of the process.
+                let _ = timeout(LAST_ANSWERS, task).await;
+            }
         }
     }
 }
