@@ -123,6 +123,27 @@ impl Capture {
         });
     }
 
+    /// A statement refused, for want of space or of a right perhaps, does not stop changes from being
+    /// read: it is warned of, and its caller tries again.
+    fn unless_refused<T>(
+        &self,
+        subject: &'static str,
+        answer: Result<T, Error>,
+        warning: impl FnOnce(&Error) -> String,
+    ) -> Result<Option<T>, Error> {
+        match answer {
+            Ok(answer) => {
+                self.all_well(subject);
+                Ok(Some(answer))
+            }
+            Err(error) if error.is_refusal() => {
+                self.warn(subject, warning(&error));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     fn warns_of(&self, subject: &str) -> bool {
         self.status.borrow().warnings.contains_key(subject)
     }

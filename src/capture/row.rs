@@ -317,6 +317,14 @@ mod tests {
     }
 
     #[test]
+    fn the_database_leaves_out_what_is_larger_than_we_take() {
+        for column in ["old", "new"] {
+            let bound = format!("when pg_column_size({column}) > {MOST_VALUES} then");
+            assert!(columns_of_change!().contains(&bound), "{bound}");
+        }
+    }
+
+    #[test]
     fn brackets_in_texts_nest_nothing() {
         assert_eq!(depth(r#"{"a[{\"[\\":[[1],{"b":"]]"}]}"#), 3);
     }

@@ -245,24 +245,12 @@ impl<'a> Upkeep<'a> {
         }
     }
 
-    /// A statement refused, for want of space perhaps, does not stop changes from being read: it is
-    /// warned of and tried again.
     fn unless_refused<T>(
         &self,
         subject: &'static str,
         answer: Result<T, Error>,
     ) -> Result<Option<T>, Error> {
-        match answer {
-            Ok(answer) => {
-                self.capture.all_well(subject);
-                Ok(Some(answer))
-            }
-            Err(error) if error.is_refusal() => {
-                self.capture.warn(subject, error::chain(&error));
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
+        self.capture.unless_refused(subject, answer, error::chain)
     }
 }
 

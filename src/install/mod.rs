@@ -12,11 +12,14 @@ mod script;
 mod session;
 pub mod triggers;
 
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{
+    PgConnection,
+    migrate::{MigrateError, Migrator},
+};
 
 use assets::{CORE, FINISH, MIGRATIONS, UNINSTALL};
 use query::query_scalar;
-use session::{Session, retrying};
+use session::committed;
 
 pub use error::Error;
 pub use file::SqlFile;
@@ -38,23 +41,18 @@ pub struct Installed {
 
 /// Installs schema `pgbell`, or brings it up to date. Harmless to repeat.
 pub async fn install(url: &str) -> Result<Installed, Error> {
-    retrying(async || {
-        let mut session = Session::open(url).await?;
-        let mut transaction = session.begin().await?;
+    committed(url, async |connection| {
         migrator()
-            .run(&mut *transaction)
+            .run(&mut *connection)
             .await
             .map_err(migration_error)?;
-        for file in CORE.iter().chain([&FINISH]) {
-            file.execute(&mut transaction).await?;
-        }
+        execute(connection, CORE.iter().chain([&FINISH])).await?;
         let told_of_ddl = query_scalar(
             "select count(*) = 2 from pg_event_trigger where evtname in ('pgbell_drift', 'pgbell_drift_drop')",
         )
-        .fetch_one(&mut *transaction)
+        .fetch_one(connection)
         .await
         .map_err(|source| Error::statement("look for the event triggers", &source))?;
-        session::commit(transaction).await?;
         Ok(Installed { told_of_ddl })
     })
     .await
@@ -62,15 +60,7 @@ pub async fn install(url: &str) -> Result<Installed, Error> {
 
 /// Runs files as they are, all or none: tables and rows that are not pgbell's.
 pub async fn run(url: &str, files: &[SqlFile]) -> Result<(), Error> {
-    retrying(async || {
-        let mut session = Session::open(url).await?;
-        let mut transaction = session.begin().await?;
-        for file in files {
-            file.execute(&mut transaction).await?;
-        }
-        session::commit(transaction).await
-    })
-    .await
+    committed(url, async |connection| execute(connection, files).await).await
 }
 
 /// The SQL of [`install`] for a database without pgbell: what a careful administrator reads and
@@ -82,18 +72,22 @@ pub fn install_script() -> String {
 /// Removes schema `pgbell` with its triggers on other tables and its rights, and its roles unless
 /// another database uses them. Leaves nothing behind. Harmless to repeat.
 pub async fn uninstall(url: &str) -> Result<(), Error> {
-    retrying(async || {
-        let mut session = Session::open(url).await?;
-        let mut transaction = session.begin().await?;
-        UNINSTALL.execute(&mut transaction).await?;
-        session::commit(transaction).await
-    })
-    .await
+    committed(url, async |connection| UNINSTALL.execute(connection).await).await
 }
 
 /// The SQL of [`uninstall`].
 pub fn uninstall_script() -> String {
     script::transaction(std::slice::from_ref(&UNINSTALL))
+}
+
+async fn execute(
+    connection: &mut PgConnection,
+    files: impl IntoIterator<Item = &SqlFile>,
+) -> Result<(), Error> {
+    for file in files {
+        file.execute(connection).await?;
+    }
+    Ok(())
 }
 
 fn migrator() -> Migrator {

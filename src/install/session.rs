@@ -72,13 +72,37 @@ impl Session {
     }
 }
 
-pub(super) async fn commit(transaction: Transaction<'_, Postgres>) -> Result<(), Error> {
-    let outcome = transaction.commit().await;
-    outcome.map_err(|source| Error::statement("commit", &source))
+/// Does `work` in a transaction, and commits it: all of it happens, or nothing.
+pub(super) async fn committed<T>(
+    url: &str,
+    work: impl AsyncFn(&mut PgConnection) -> Result<T, Error>,
+) -> Result<T, Error> {
+    retrying(async || {
+        let mut session = Session::open(url).await?;
+        let mut transaction = session.begin().await?;
+        let done = work(&mut transaction).await?;
+        let outcome = transaction.commit().await;
+        outcome.map_err(|source| Error::statement("commit", &source))?;
+        Ok(done)
+    })
+    .await
+}
+
+/// Does `work` in a transaction, and takes it back.
+pub(super) async fn undone<T>(
+    url: &str,
+    work: impl AsyncFn(&mut PgConnection) -> Result<T, Error>,
+) -> Result<T, Error> {
+    retrying(async || {
+        let mut session = Session::open(url).await?;
+        let mut transaction = session.begin().await?;
+        work(&mut transaction).await
+    })
+    .await
 }
 
 /// Tries again with a growing pause while a lock is not free.
-pub(super) async fn retrying<T>(attempt: impl AsyncFn() -> Result<T, Error>) -> Result<T, Error> {
+async fn retrying<T>(attempt: impl AsyncFn() -> Result<T, Error>) -> Result<T, Error> {
     let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(2));
     for _ in 1..ATTEMPTS {
         match attempt().await {

@@ -81,7 +81,8 @@ pub(super) async fn watch(
     loop {
         ticks.tick().await;
         let heard = session.texts("ask for changes of the schema", HEAR).await;
-        let heard = unless_refused(capture, SUBJECT_OF_DDL, heard)?.unwrap_or_default();
+        let heard = capture.unless_refused(SUBJECT_OF_DDL, heard, unknown)?;
+        let heard = heard.unwrap_or_default();
         let is_told = heard.get(1).and_then(Option::as_deref) == Some("t");
         let moved = heard.into_iter().next().flatten().unwrap_or_default();
         schedule.heard(moved, Instant::now());
@@ -110,7 +111,7 @@ async fn look(capture: &Capture, server: &Server) {
             capture.publish_drift(faults, notes)
         }
         Err(error) => {
-            warn_of(capture, SUBJECT, &error);
+            capture.warn(SUBJECT, unknown(&error));
             "refused"
         }
     };
@@ -141,32 +142,12 @@ fn finding(row: &[Option<String>]) -> Finding {
     }
 }
 
-fn warn_of(capture: &Capture, subject: &'static str, error: &Error) {
+/// What is warned of where nobody could look, because the schema is older or a right is missing.
+fn unknown(error: &Error) -> String {
     let why = error::chain(error);
-    let warning = format!(
+    format!(
         "whether the triggers are as applied is not known: {why}; `pgbell install` brings the schema up to date"
-    );
-    capture.warn(subject, warning);
-}
-
-/// A look that is refused, because the schema is older or a right is missing, is warned of once and
-/// tried again.
-fn unless_refused<T>(
-    capture: &Capture,
-    subject: &'static str,
-    answer: Result<T, Error>,
-) -> Result<Option<T>, Error> {
-    match answer {
-        Ok(answer) => {
-            capture.all_well(subject);
-            Ok(Some(answer))
-        }
-        Err(error) if error.is_refusal() => {
-            warn_of(capture, subject, &error);
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
+    )
 }
 
 impl Capture {

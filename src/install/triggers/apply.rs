@@ -7,19 +7,17 @@ use crate::install::{
     Error, SqlFile,
     query::run,
     script,
-    session::{Session, commit, retrying},
+    session::{committed, undone},
 };
 
 /// Applies what is different in these files. Nothing is locked for what is the same; triggers that
 /// differ are tried on a copy of their table before their table is touched.
 pub async fn apply(url: &str, files: &[SqlFile]) -> Result<Vec<Finding>, Error> {
-    retrying(async || {
-        let mut session = Session::open(url).await?;
-        let mut transaction = session.begin().await?;
-        let findings = examine(&mut transaction, files, true).await?;
-        make(&mut transaction, &findings).await?;
-        Concerned::by(&parts(files)?).note(&mut transaction).await?;
-        commit(transaction).await?;
+    let parts = parts(files)?;
+    committed(url, async |connection| {
+        let findings = examine(connection, &parts, true).await?;
+        make(connection, &findings).await?;
+        Concerned::by(&parts).note(connection).await?;
         Ok(findings)
     })
     .await
@@ -27,12 +25,11 @@ pub async fn apply(url: &str, files: &[SqlFile]) -> Result<Vec<Finding>, Error> 
 
 /// The SQL that [`apply`] would run now.
 pub async fn difference_script(url: &str, files: &[SqlFile]) -> Result<String, Error> {
-    retrying(async || {
-        let mut session = Session::open(url).await?;
-        let mut transaction = session.begin().await?;
-        let findings = examine(&mut transaction, files, true).await?;
-        let lock = locks::statement(&mut transaction, &findings).await?;
-        Ok(script_of(&findings, lock, &Concerned::by(&parts(files)?)))
+    let parts = parts(files)?;
+    undone(url, async |connection| {
+        let findings = examine(connection, &parts, true).await?;
+        let lock = locks::statement(connection, &findings).await?;
+        Ok(script_of(&findings, lock, &Concerned::by(&parts)))
     })
     .await
 }

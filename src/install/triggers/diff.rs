@@ -3,18 +3,15 @@
 use super::{
     examine::examine,
     finding::{Finding, State, Subject},
+    parts::parts,
 };
-use crate::install::{
-    Error, SqlFile,
-    session::{Session, retrying},
-};
+use crate::install::{Error, SqlFile, session::undone};
 
 /// Compares what is installed with the files, by content. Changes nothing, and waits for no writer.
 pub async fn diff(url: &str, files: &[SqlFile]) -> Result<Vec<Finding>, Error> {
-    retrying(async || {
-        let mut session = Session::open(url).await?;
-        let mut transaction = session.begin().await?;
-        let mut findings = examine(&mut transaction, files, false).await?;
+    let parts = parts(files)?;
+    undone(url, async |connection| {
+        let mut findings = examine(connection, &parts, false).await?;
         findings.retain(is_an_object);
         Ok(findings)
     })

@@ -36,19 +36,23 @@ impl Part<'_> {
 /// What `create` makes without a lock on a business table.
 const GROUNDS: [&str; 4] = ["type", "domain", "schema", "sequence"];
 
-/// All statements of the files, in order.
+/// All statements of the files, in order. One that would end the transaction of all is refused.
 pub(super) fn parts(files: &[SqlFile]) -> Result<Vec<Part<'_>>, Error> {
-    let mut parts = Vec::new();
-    for file in files {
-        for statement in Script::parse(file).statements {
-            let part = Part { file, statement };
-            if part.statement.kind == Kind::Transaction {
-                return Err(Error::EndsTransaction { at: part.place() });
-            }
-            if !part.statement.is_empty() {
-                parts.push(part);
-            }
-        }
+    let parts = all_parts(files);
+    let is_end = |part: &&Part<'_>| part.statement.kind == Kind::Transaction;
+    match parts.iter().find(is_end) {
+        Some(end) => Err(Error::EndsTransaction { at: end.place() }),
+        None => Ok(parts),
     }
-    Ok(parts)
+}
+
+/// The same, for those who only read them.
+pub(super) fn all_parts(files: &[SqlFile]) -> Vec<Part<'_>> {
+    let statements = files.iter().flat_map(|file| {
+        let statements = Script::parse(file).statements.into_iter();
+        statements.map(move |statement| Part { file, statement })
+    });
+    statements
+        .filter(|part| !part.statement.is_empty())
+        .collect()
 }

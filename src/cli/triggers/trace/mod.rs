@@ -10,7 +10,7 @@ use std::{
 use clap::Args;
 use jiff::SignedDuration;
 
-use super::{Failure, files};
+use super::{Failure, files, report::json as print_json};
 use crate::{
     cli::{database::Database, output},
     config::Config,
@@ -79,8 +79,7 @@ impl Trace {
         let report = Report::new(traced, &rooms, daemon).map_err(Failure::plain)?;
         let report = report.cut(limit);
         if json {
-            let json = serde_json::to_string_pretty(&report);
-            return Ok(output::line(&json.map_err(io::Error::from)?)?);
+            return print_json(&report);
         }
         Ok(output::text(&print::text(&report))?)
     }

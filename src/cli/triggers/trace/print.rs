@@ -4,13 +4,16 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::report::{Due, File, Message, Report, Statement, Timing, Trigger};
-use crate::cli::{
-    output::counted,
-    sub::{
-        message,
-        print::{Shown, change_text, columns, notice, printable},
+use super::report::{Due, Message, Report, Statement, Timing, Trigger};
+use crate::{
+    cli::{
+        output::counted,
+        sub::{
+            message,
+            print::{Shown, change_text, columns, notice, printable},
+        },
     },
+    install::triggers::trace::Tried,
 };
 
 /// The whole report.
@@ -47,7 +50,7 @@ fn files(report: &Report) -> Vec<String> {
 }
 
 /// What was done for a file, line by line.
-fn file(file: &File) -> Vec<String> {
+fn file(file: &Tried) -> Vec<String> {
     let done = [
         (&file.functions, "function", ""),
         (&file.triggers, "trigger", ", which locked the table"),

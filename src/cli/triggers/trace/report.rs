@@ -27,7 +27,8 @@ pub(super) struct Daemon {
 #[derive(Serialize)]
 pub(super) struct Report {
     pub(super) statements: Vec<Statement>,
-    pub(super) files: Vec<File>,
+    /// What was done for trigger files before the statements were run.
+    pub(super) files: Vec<Tried>,
     /// Rows of the log, as written.
     pub(super) changes: Vec<Box<RawValue>>,
     pub(super) changes_in_all: u64,
@@ -78,16 +79,6 @@ impl Trigger {
     pub(super) fn title(&self) -> &str {
         self.constraint.as_ref().unwrap_or(&self.name)
     }
-}
-
-/// What was done for a trigger file before the statements were run.
-#[derive(Serialize)]
-pub(super) struct File {
-    pub(super) file: String,
-    pub(super) functions: Vec<String>,
-    /// Triggers that had to be made, which locks their tables.
-    pub(super) triggers: Vec<String>,
-    pub(super) statements: Vec<String>,
 }
 
 /// One message to everybody in a room, or in the rooms of a pattern.
@@ -161,7 +152,7 @@ impl Report {
         let moments: Vec<_> = rows.into_iter().filter_map(due).collect();
         Ok(Self {
             statements: traced.statements.into_iter().map(statement).collect(),
-            files: traced.files.into_iter().map(file).collect(),
+            files: traced.files,
             changes: traced.rows.into_iter().filter_map(raw).collect(),
             changes_in_all: traced.rows_in_all,
             malformed,
@@ -239,15 +230,6 @@ fn statement(ran: Ran) -> Statement {
         sql: ran.sql,
         ms: ran.ms,
         timing,
-    }
-}
-
-fn file(tried: Tried) -> File {
-    File {
-        file: tried.file,
-        functions: tried.functions,
-        triggers: tried.triggers,
-        statements: tried.statements,
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::{PgConnection, postgres::types::Oid};
 
 use super::{
-    Against, Report, all_parts, file,
+    Against, Report, file,
     problem::{Code, Problem},
     trial,
     wanted::Wanted,
@@ -14,8 +14,8 @@ use crate::install::{
     Error, SqlFile,
     query::{query_as, query_scalar},
     triggers::{
-        parts::Part,
-        script::{Fires, Kind, quoted},
+        parts::{Part, all_parts},
+        script::{Fires, Kind},
         table::Table,
     },
 };
@@ -195,10 +195,8 @@ fn firing(one: &Installed) -> String {
         Kind::Trigger(trigger) => Some(trigger.table.to_string()),
         _ => None,
     });
-    let (verb, name) = (one.fires.verb(), quoted(&one.name));
-    table.map_or_else(String::new, |table| {
-        format!("alter table {table} {verb} trigger {name};\n")
-    })
+    let statement = table.map(|table| one.fires.statement(&table, &one.name) + "\n");
+    statement.unwrap_or_default()
 }
 
 async fn children(

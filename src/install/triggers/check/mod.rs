@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{manners::prepare, parts::Part, script::Script};
+use super::{manners::prepare, parts::all_parts};
 use crate::{
     catalogue::Catalogue,
     install::{Error, SqlFile, session::Session},
@@ -123,17 +123,4 @@ pub async fn check(files: &[SqlFile], against: Against<'_>) -> Result<Report, Er
     report.problems.extend(news);
     report.unchecked.extend(existing.unchecked);
     Ok(report.tidy())
-}
-
-/// All statements; what would end the transaction is kept, to be told of.
-fn all_parts(files: &[SqlFile]) -> Vec<Part<'_>> {
-    let statements = files.iter().flat_map(|file| {
-        let statements = Script::parse(file).statements;
-        statements
-            .into_iter()
-            .map(move |statement| Part { file, statement })
-    });
-    statements
-        .filter(|part| !part.statement.is_empty())
-        .collect()
 }

@@ -87,7 +87,7 @@ impl<'p> Wanted<'p> {
             Fires::Never => Problem::new(
                 Code::DisabledTrigger,
                 format!("{name} is disabled: changes are told to nobody"),
-                format!("alter table {table} enable trigger {name};"),
+                Fires::Origin.statement(table, name),
             ),
             now => Problem::new(
                 Code::TriggerState,
@@ -96,7 +96,7 @@ impl<'p> Wanted<'p> {
                     sessions(now),
                     sessions(wanted)
                 ),
-                format!("alter table {table} {} trigger {name};", wanted.verb()),
+                wanted.statement(table, name),
             ),
         };
         Some(self.at(problem, one.table, name).about(table))

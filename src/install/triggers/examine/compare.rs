@@ -4,7 +4,7 @@ use crate::install::triggers::{
     finding::{Finding, State, Subject, text_diff},
     installed::{InstalledFunction, InstalledTrigger},
     parts::Part,
-    script::{Fires, Trigger, quoted},
+    script::{Fires, Trigger},
     table::Table,
 };
 
@@ -74,18 +74,14 @@ pub(super) fn compare_trigger(
 
 /// What a new trigger does not do by itself.
 fn firing_sql(fires: Fires, trigger: &Trigger, table: &Table) -> Option<String> {
-    let (verb, name) = (fires.verb(), quoted(&trigger.name));
-    let sql = format!("alter table {} {verb} trigger {name};", table.name);
-    (fires != Fires::Origin).then_some(sql)
+    (fires != Fires::Origin).then(|| fires.statement(&table.name, &trigger.name))
 }
 
 fn firing_note(fires: Fires, says: Option<Fires>, trigger: &Trigger, table: &Table) -> String {
-    let name = quoted(&trigger.name);
-    let table = &table.name;
     match (fires, says) {
         (Fires::Never, _) => format!(
-            "IS DISABLED in the database and stays so: changes are told to nobody; to enable it: \
-             alter table {table} enable trigger {name};"
+            "IS DISABLED in the database and stays so: changes are told to nobody; to enable it: {}",
+            Fires::Origin.statement(&table.name, &trigger.name)
         ),
         (_, Some(_)) => "the file says which sessions fire it, the database another".to_owned(),
         (how, None) => format!(

@@ -18,12 +18,12 @@ use super::{
     finding::{Finding, State, Subject, text_diff},
     installed,
     manners::prepare,
-    parts::{Part, parts},
+    parts::Part,
     savepoint::Savepoint,
     script::{Fires, Kind, Name},
     table::Table,
 };
-use crate::install::{Error, SqlFile, query::run};
+use crate::install::{Error, query::run};
 use compare::{differences, finding, gist};
 use functions::Functions;
 use probe::probe;
@@ -33,28 +33,27 @@ use triggers::Watched;
 /// those that are the same: their table may have changed under them.
 pub(super) async fn examine(
     connection: &mut PgConnection,
-    files: &[SqlFile],
+    parts: &[Part<'_>],
     probes: bool,
 ) -> Result<Vec<Finding>, Error> {
-    let parts = parts(files)?;
-    let functions = Functions::compare(connection, &parts).await?;
+    let functions = Functions::compare(connection, parts).await?;
     let savepoint = Savepoint::set(connection).await?;
     prepare(connection).await?;
     let mut examiner = Examiner {
         connection,
-        parts: &parts,
+        parts,
         functions,
         firings: BTreeMap::new(),
         tables: BTreeMap::new(),
         findings: Vec::new(),
     };
     examiner.read_firings().await?;
-    for part in &parts {
+    for part in parts {
         examiner.part(part).await?;
     }
     if probes {
         for watched in examiner.tables.values() {
-            probe(examiner.connection, &watched.shadow, &parts).await?;
+            probe(examiner.connection, &watched.shadow, parts).await?;
         }
     }
     examiner.extras();

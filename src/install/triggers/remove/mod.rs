@@ -19,7 +19,7 @@ use crate::install::{
     Error, SqlFile,
     query::run,
     script,
-    session::{Session, commit, retrying},
+    session::{committed, undone},
 };
 use needs::{Texts, called_elsewhere, functions, moments, policies, rights};
 use uses::{Source, reachable, unused};
@@ -45,16 +45,13 @@ pub struct Removal {
 /// Takes out triggers, then functions, rights and moments that nothing else needs: all or nothing.
 /// Harmless to repeat.
 pub async fn remove(url: &str, targets: &[Target]) -> Result<Vec<Removal>, Error> {
-    retrying(async || {
-        let mut session = Session::open(url).await?;
-        let mut transaction = session.begin().await?;
-        let (removals, concerned) = plan(&mut transaction, targets).await?;
+    committed(url, async |connection| {
+        let (removals, concerned) = plan(connection, targets).await?;
         for Removal { what, sql } in &removals {
-            let outcome = run(&mut transaction, sql).await;
+            let outcome = run(connection, sql).await;
             outcome.map_err(|source| Error::statement(&format!("remove {what}"), &source))?;
         }
-        concerned.note(&mut transaction).await?;
-        commit(transaction).await?;
+        concerned.note(connection).await?;
         Ok(removals)
     })
     .await
@@ -62,10 +59,8 @@ pub async fn remove(url: &str, targets: &[Target]) -> Result<Vec<Removal>, Error
 
 /// The SQL that [`remove`] would run now.
 pub async fn remove_script(url: &str, targets: &[Target]) -> Result<String, Error> {
-    retrying(async || {
-        let mut session = Session::open(url).await?;
-        let mut transaction = session.begin().await?;
-        let (removals, concerned) = plan(&mut transaction, targets).await?;
+    undone(url, async |connection| {
+        let (removals, concerned) = plan(connection, targets).await?;
         let statements: String = removals
             .iter()
             .map(|one| format!("{}\n", one.sql))

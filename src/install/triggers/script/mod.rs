@@ -238,14 +238,15 @@ impl Fires {
         }
     }
 
-    /// What `alter table` does to the trigger.
-    pub(super) fn verb(self) -> &'static str {
-        match self {
+    /// The statement that makes it so; the table as SQL.
+    pub(super) fn statement(self, table: &str, trigger: &str) -> String {
+        let verb = match self {
             Self::Origin => "enable",
             Self::Replica => "enable replica",
             Self::Always => "enable always",
             Self::Never => "disable",
-        }
+        };
+        format!("alter table {table} {verb} trigger {};", quoted(trigger))
     }
 }
 

@@ -1,14 +1,15 @@
 //! Edited trigger files, tried before the statement in the same transaction.
 
+use serde::Serialize;
 use sqlx::PgConnection;
 
 use crate::install::{
     Error, SqlFile,
-    triggers::{Finding, Subject, apply::make, examine::examine},
+    triggers::{Finding, Subject, apply::make, examine::examine, parts::parts},
 };
 
 /// What was done for a file. What is as the file has it already, was left alone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Tried {
     /// The file.
     pub file: String,
@@ -25,7 +26,7 @@ pub(super) async fn try_files(
     connection: &mut PgConnection,
     files: &[SqlFile],
 ) -> Result<Vec<Tried>, Error> {
-    let findings = examine(connection, files, false).await?;
+    let findings = examine(connection, &parts(files)?, false).await?;
     make(connection, &findings).await?;
     Ok(files.iter().map(|file| tried(file, &findings)).collect())
 }

@@ -16,7 +16,7 @@ use crate::install::{
         parts::Part,
         rounds::{Round, UNDEFINED_COLUMN, rounds},
         savepoint::Savepoint,
-        script::{Trigger, quoted},
+        script::{Fires, Trigger},
         shadow::has_rows,
     },
 };
@@ -120,8 +120,7 @@ impl Trial<'_, '_> {
             .filter(|(_, trigger)| trigger.function.name == function);
         let mut is_off = false;
         for (_, trigger) in guilty {
-            let name = quoted(&trigger.name);
-            let off = format!("alter table {} disable trigger {name}", watched.shadow.name);
+            let off = Fires::Never.statement(&watched.shadow.name, &trigger.name);
             run(self.connection, &off)
                 .await
                 .map_err(|source| Error::statement("check", &source))?;
