@@ -1,0 +1,33 @@
+// Server rendering: bundles ../pages/render.jsx for Node and runs it.
+
+import { spawn } from "node:child_process";
+import { resolve } from "node:path";
+
+import { build } from "esbuild";
+
+const entry = resolve(import.meta.dirname, "../pages/render.jsx");
+
+/** Renders the page for what it is told; returns its HTML and what was written to standard error. */
+export async function render(told, file) {
+  await build({
+    entryPoints: [entry],
+    outfile: file,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    jsx: "automatic",
+    preserveSymlinks: true,
+    logLevel: "silent",
+    // React's own files for Node are CommonJS.
+    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+  });
+  const node = spawn(process.execPath, [file]);
+  const read = async (stream) => {
+    let text = "";
+    for await (const part of stream.setEncoding("utf8")) text += part;
+    return text;
+  };
+  node.stdin.end(JSON.stringify(told));
+  const [html, complaints] = await Promise.all([read(node.stdout), read(node.stderr)]);
+  return { html, complaints };
+}
