@@ -10,6 +10,7 @@
 mod answer;
 mod config;
 mod drain;
+mod event;
 mod folding;
 mod frame;
 mod log;
@@ -28,6 +29,7 @@ use serde_json::Number;
 use tokio::sync::{mpsc, oneshot};
 
 pub use config::{Config, ResumeConfig};
+pub use event::Form;
 pub(crate) use frame::Frame;
 pub use outbox::{Outbox, OutboxLimits, Progress, Wire};
 pub use preview::{Preview, preview};
