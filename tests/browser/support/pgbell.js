@@ -16,6 +16,12 @@ export function binary() {
   return path;
 }
 
+// Our own variables would be settings to it, and those of whoever runs the tests would be settings, too.
+function environment(own = {}) {
+  const kept = Object.entries(process.env).filter(([name]) => !/^PGBELL_(?!PG_BIN$)|^DATABASE_URL$/.test(name));
+  return { ...Object.fromEntries(kept), NO_COLOR: "1", ...own };
+}
+
 /** A port that was free a moment ago: for a daemon that must come back at the same address. */
 export async function freePort() {
   const server = createServer();
@@ -28,7 +34,7 @@ export async function freePort() {
 /** `pgbell demo`: a Postgres, a quiet shop in it, its API and pages, and a daemon. */
 export async function startDemo() {
   const command = [binary(), "demo", "--rate", "0", "--listen", "127.0.0.1:0"];
-  const program = await Program.start(command, [/stop +Ctrl-C/, /database is live/], { DATABASE_URL: "", NO_COLOR: "1" });
+  const program = await Program.start(command, [/stop +Ctrl-C/, /database is live/], environment());
   const [, database] = /psql '([^']+)'/.exec(program.output);
   const [, host] = /page +http:\/\/([^/]+)\//.exec(program.output);
   const shop = /shop +(http:\/\/[^/\s]+)/.exec(program.output)?.[1];
@@ -50,8 +56,7 @@ export class Daemon {
 
   async start() {
     const command = [binary(), "serve", "--listen", this.host, "--database-url", this.database];
-    const env = { NO_COLOR: "1", ...this.env };
-    this.program = await Program.start(command, [/listening on/, /database is live/], env);
+    this.program = await Program.start(command, [/listening on/, /database is live/], environment(this.env));
   }
 
   /** As a crash would end it: no goodbye. */

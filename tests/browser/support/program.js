@@ -21,9 +21,9 @@ export class Program {
    * Starts `command` and waits until its output matches each of `until`.
    * @param {string[]} command
    * @param {RegExp[]} until
-   * @param {Record<string, string>} [env]
+   * @param {Record<string, string>} [env] default: that of this process
    */
-  static async start(command, until, env = {}) {
+  static async start(command, until, env = process.env) {
     const program = new Program(command, env);
     for (const what of until) await program.prints(what);
     return program;
@@ -34,7 +34,7 @@ export class Program {
 
   constructor(command, env) {
     this.name = command.slice(0, 2).join(" ");
-    this.guard = spawn("sh", ["-c", GUARD, "guard", ...command], { env: { ...process.env, ...env }, detached: true });
+    this.guard = spawn("sh", ["-c", GUARD, "guard", ...command], { env, detached: true });
     this.waiting = new Set();
     const hear = (text) => {
       this.output += text;
