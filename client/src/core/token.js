@@ -31,7 +31,9 @@ export async function askToken(getToken, reason, abort, timers) {
   });
   const patience = timers.set(() => abort.abort(new Error("getToken did not answer in time")), PATIENCE_MS);
   try {
-    return await Promise.race([getToken?.({ reason, signal }), given]);
+    // A `getToken` that throws at once throws into this promise, and does not leave `given` without anybody who listens.
+    const answer = (async () => getToken?.({ reason, signal }))();
+    return await Promise.race([answer, given]);
   } finally {
     timers.clear(patience);
   }

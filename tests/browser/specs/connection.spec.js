@@ -108,7 +108,8 @@ test("a page that comes back from the back/forward cache is live and current", a
   await page.evaluate(() => addEventListener("pageshow", ({ persisted }) => (window.restored = persisted)));
   await page.goto(site.page("bare"));
   const now = await reprice(sql, product);
-  await page.goBack();
+  // A page that was kept is not loaded again.
+  await page.goBack({ waitUntil: "commit" });
   expect(await page.evaluate(() => window.restored), "the page was kept by the browser").toBe(true);
   await expect(price(page, product)).toHaveText(now);
   await expect(price(page, product)).toHaveText(await reprice(sql, product));
