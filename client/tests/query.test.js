@@ -580,7 +580,7 @@ describe("a resync", () => {
 
 describe("a lost connection", () => {
   test("is bridged by fetching every now and then where the page wants it", async () => {
-    mock.timers.enable({ apis: ["setTimeout", "Date"] });
+    mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"] });
     mock.method(Math, "random", () => 0.5);
     try {
       bind({ ...byRoom, fallback: 10000 });
@@ -594,6 +594,7 @@ describe("a lost connection", () => {
       await turn();
       await turn();
       server.requests.length = 0;
+      control.joining("product:42");
       control.status({ lost: true, live: false });
       for (let time = 1; time <= 3; time++) {
         mock.timers.tick(9999);

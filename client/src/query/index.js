@@ -1,13 +1,20 @@
 /**
- * Keeps a TanStack Query cache fresh: what is told in rooms marks queries as stale and fetches those in use again. It never
- * writes data, and never tells TanStack whether the network is there.
+ * Keeps a TanStack Query cache fresh: what is told in rooms marks queries as stale and fetches those in use again, never two
+ * fetches of a query at once, and after a running one at most one more. It never writes data, and never tells TanStack
+ * whether the network is there.
  *
  * @import { Client, Notice, RoomState, Status } from "../types.js"
+ * @import { QueryRecord } from "./record.js"
  * @import { QueryBindings, QueryClientLike, QueryLike, QueryOf } from "./types.js"
  */
-import { createJoins } from "./joins.js";
-import { CANCELLED, createRefetches } from "./refetches.js";
-import { prefixesOfChange, prefixesOfRoom } from "./subjects.js";
+import { act, createRecord } from "./record.js";
+import { createSubjects } from "./subjects.js";
+
+/** Queries that a resync fetches at once. Beyond it even what is in use is spread: nobody sees more at a glance. */
+const AT_ONCE = 10;
+
+/** Over how many ms the tabs of an office spread that are seen again after lunch. */
+const SEEN_AGAIN = 500;
 
 /** Rooms that were left and of which is remembered since when nothing was missed. */
 const MOST_ROOMS = 4096;
@@ -21,163 +28,172 @@ const MOST_ROOMS = 4096;
  */
 export function bindQueryClient(client, queryClient, options = {}) {
   /** @type {QueryBindings<any>} */
-  const { keys, own, fallback, hidden, cursor, throttle } = options;
+  const { keys, cursor, throttle, hidden, own, fallback } = options;
+  const subjects = createSubjects(keys);
   const cache = queryClient.getQueryCache();
-
-  /** Since when nothing was missed in a room: by the wall clock, as the client tells it, and by `clock`. @type {Map<string, {liveSince?: number, from: number}>} */
+  const page = globalThis.document;
+  /** @type {Map<QueryLike, QueryRecord>} */
+  const records = new Map();
+  /** Since when nothing was missed in a room: as the client says, and by the clock here. @type {Map<any, {liveSince?: number, from: number}>} */
   const rooms = new Map();
-  /** Rooms that are joined now, or being joined. @type {Set<string>} */
-  const present = new Set();
-  /** When the last fetch of all of a query began, by `clock`. @type {WeakMap<QueryLike, number>} */
-  let fetched = new WeakMap();
-  /** Queries with data of whoever used the page before. @type {WeakSet<QueryLike>} */
-  let foreign = new WeakSet();
-  /** Queries that may be older than a room of theirs. @type {Set<QueryLike>} */
-  const doubted = new Set();
-  /** Queries that may name other rooms now. @type {Set<QueryLike>} */
-  const moved = new Set();
-  /** Says what came first. A wall clock does not: it may be set, and data may come from a server. */
-  let clock = 1;
-  /** When the youngest of `rooms` went live. */
-  let newest = 1;
+  /** When the youngest of the rooms went live. */
+  let newest = 0;
+  let clock = 0;
+  let burst = 0;
   let asleep = true;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  /** @type {any} */
   let poll;
 
+  /** The time; but it never stands still, so that it says what came first, and is never set back. */
+  const tick = () => (clock = Math.max(clock + 0.001, Date.now()));
+  const isHidden = () => page?.visibilityState === "hidden";
+  const onVisible = () => isHidden() || setTimeout(wake, Math.random() * SEEN_AGAIN);
   const wake = () => {
     if (asleep) queueMicrotask(flush);
     asleep = false;
   };
 
   /** @param {QueryLike} query */
-  const cursorOf = (query) => (foreign.has(query) ? undefined : cursor?.(query));
-  const refetches = createRefetches(queryClient, hidden === "refetch", (query) => throttle?.(query) ?? Number(query.meta?.throttle ?? 0), wake);
-  const joins = createJoins(client, options, cursorOf);
-
-  /** @param {readonly (readonly unknown[])[]} prefixes @returns {QueryLike[]} */
-  const find = (prefixes) => prefixes.flatMap((queryKey) => cache.findAll({ queryKey }));
-
-  /** What depends on all of a room. @param {string} room @returns {QueryLike[]} */
-  const queriesOf = (room) => {
-    const joined = joins.queriesIn(room);
-    if (!keys) return joined;
-    const prefixes = prefixesOfRoom(keys, room);
-    // Where nobody says what depends on a room, anything in use may.
-    return prefixes ? [...joined, ...find(prefixes)] : joined.length ? joined : cache.findAll({ type: "active" });
+  const recordOf = (query) => {
+    const record = records.get(query) ?? createRecord(query);
+    records.set(query, record);
+    return record;
   };
 
-  /** @param {Notice} notice */
-  const onNotice = (notice) => {
-    const { room, type } = notice;
-    if (type === "resync") queriesOf(room).forEach((query) => refetches.resync(query, notice.spreadMs));
-    if (type !== "invalidate" || (own === "skip" && notice.changes.every((change) => change.own))) return;
-    joins.queriesIn(room).forEach((query) => refetches.touch(query));
-    for (const change of keys ? notice.changes : []) find(prefixesOfChange(/** @type {any} */ (keys), room, change)).forEach((query) => refetches.touch(query));
+  /** @param {object} filters */
+  const find = (filters) => cache.findAll(filters).map(recordOf);
+
+  /** What depends on a change in a room, or on all of the room; where nobody says what does, anything in use. @param {string} room @param {any} [change] */
+  const dependents = (room, change) => {
+    const named = [...records.values()].filter((record) => record.rooms.includes(room));
+    if (keys && !change && !named.length && !subjects.has(room)) return find({ type: "active" });
+    return named.concat(subjects.prefixesOf(room, change).flatMap((queryKey) => find({ queryKey })));
   };
 
-  /** @param {string} room @param {RoomState} state */
-  const onRoom = (room, { state, liveSince }) => {
-    if (state === "joining") present.add(room);
-    else if (state !== "live") {
-      present.delete(room);
-      if (rooms.size > MOST_ROOMS) rooms.delete(room);
-    } else {
-      present.add(room);
-      if (!rooms.has(room) || rooms.get(room)?.liveSince !== liveSince) rooms.set(room, { liveSince, from: (newest = ++clock) });
-      queriesOf(room).forEach((query) => doubted.add(query));
-      wake();
+  /** The query missed something. @param {QueryRecord} record @param {number} [wait] */
+  const touch = (record, wait = 0) => {
+    const { query, fetched, due } = record;
+    const now = Date.now();
+    const pace = Number(throttle?.(query) ?? query.meta?.throttle ?? 0);
+    wait = Math.max(wait, Math.min(pace, fetched + pace - now));
+    if (now + wait >= due) return;
+    record.due = now + wait;
+    wait ? setTimeout(wake, wait) : wake();
+  };
+
+  /** @param {QueryRecord} record */
+  const cursorOf = ({ query, foreign }) => (foreign ? undefined : (cursor?.(query) ?? undefined));
+
+  /** The new subscription begins before the old one ends, so that no room is left on the way. @param {QueryRecord} record @param {any[]} names */
+  const join = (record, names) => {
+    const { stop } = record;
+    const since = cursorOf(record);
+    Object.assign(record, { rooms: names, since, stop: client.subscribe(names, null, { since, throttle: 0 }) });
+    stop?.();
+    for (const room of names) onRoom(room, client.getRoom(room));
+  };
+
+  /** Makes a query be in the rooms that it names now; in none unless something uses it. @param {QueryRecord} record */
+  const update = (record) => {
+    const { query } = record;
+    const named = query.isActive() && (options.rooms?.(query.queryKey, /** @type {any} */ (query)) ?? query.meta?.rooms);
+    const names = /** @type {any[]} */ ([]).concat(named || []);
+    if (!names.length) record.stop = record.stop?.();
+    else if (!record.stop || `${names}` !== `${record.rooms}`) join(record, names);
+  };
+
+  /** Whether the data may be older than what is told in a room. A running fetch brings the query here again. @param {QueryRecord} record @param {number} from */
+  const isOlder = ({ query, moved, fetched }, from) => moved && fetched < from && query.state.fetchStatus === "idle";
+
+  /** Data that is older than its room is fetched again; or where it says when it was read, the room is asked what came since. @param {any} room @param {number} from */
+  const settle = (room, from) => {
+    if (client.getRoom(room).state !== "live") return;
+    for (const record of dependents(room)) {
+      if (!isOlder(record, from)) continue;
+      const since = record.stop && cursorOf(record);
+      if (!since) touch(record);
+      else if (since !== record.since) join(record, record.rooms);
     }
-  };
-
-  /** Data that is older than its room is fetched again; or where it says when it was read, the room is asked what came since. */
-  const settleDoubts = () => {
-    /** @param {QueryLike} query */
-    const fetchedAt = (query) => fetched.get(query) ?? 0;
-    /** @param {QueryLike} query @param {string} room */
-    const isOlder = (query, room) => fetchedAt(query) < (rooms.get(room)?.from ?? 1) && client.getRoom(/** @type {any} */ (room)).state === "live";
-    // Without data there is nothing old, and a running fetch brings its query here again when it ends.
-    const doubts = new Set([...doubted].filter((query) => query.state.data !== undefined && query.state.fetchStatus === "idle" && fetchedAt(query) < newest));
-    doubted.clear();
-    if (!doubts.size) return;
-    const older = new Set([...doubts].filter((query) => joins.roomsOf(query).some((room) => isOlder(query, room))));
-    for (const room of keys ? present : []) {
-      queriesOf(room).forEach((query) => doubts.has(query) && isOlder(query, room) && older.add(query));
-    }
-    for (const query of older) joins.catchUp(query) || refetches.touch(query);
   };
 
   const flush = () => {
     asleep = true;
-    moved.forEach(joins.update);
-    moved.clear();
-    settleDoubts();
-    refetches.flush();
+    burst = 0;
+    const all = [...records.values()];
+    for (const record of all) record.moved && update(record);
+    if (all.some((record) => isOlder(record, newest))) rooms.forEach(({ from }, room) => settle(room, from));
+    for (const record of all) record.moved = false;
+    const now = Date.now();
+    /** @param {number} time */
+    const isDue = (time) => (/** @type {QueryLike} */ query) => recordOf(query).due <= time;
+    if (!all.some(({ due }) => due < Infinity)) return;
+    queryClient.invalidateQueries({ predicate: isDue(Number.MAX_VALUE), refetchType: "none" });
+    if (hidden === "refetch" || !isHidden()) queryClient.refetchQueries({ predicate: isDue(now), type: "active", fetchStatus: "idle" });
   };
 
   /** @param {any} event of the query cache */
   const onQuery = ({ type, query, action }) => {
+    const record = recordOf(query);
     if (type === "removed") {
-      joins.leave(query);
-      refetches.removed(query);
+      record.stop?.();
+      records.delete(query);
       return;
     }
-    // Leaving waits until the task has ended: StrictMode, and a page that changes, let go and take up again.
-    if (type === "observerRemoved") moved.add(query);
-    else if (type === "observerAdded" || type === "observerOptionsUpdated") query.isActive() ? joins.update(query) : moved.add(query);
-    else if (type === "updated") onAction(query, action);
-    else return;
-    if (type !== "updated" || query.state.fetchStatus === "idle") {
-      moved.add(query);
-      doubted.add(query);
-      wake();
+    const wait = action && act(record, action, tick());
+    if (wait >= 0) touch(record, wait);
+    // Joining comes before the first fetch. Leaving waits until the task has ended: StrictMode lets go and takes up again.
+    if (query.isActive()) update(record);
+    record.moved = true;
+    wake();
+  };
+
+  /** @param {Notice} notice */
+  const onNotice = (notice) => {
+    const { type, room } = notice;
+    if (type === "resync") {
+      for (const record of dependents(room)) touch(record, isHidden() || ++burst > AT_ONCE ? Math.random() * notice.spreadMs : 0);
+    } else if (type === "invalidate" && !(own === "skip" && notice.changes.every((change) => change.own))) {
+      for (const change of notice.changes) dependents(room, change).forEach((record) => touch(record));
     }
   };
 
-  /** @param {QueryLike} query @param {any} action */
-  const onAction = (query, { type, meta, manual, state }) => {
-    if (type === "fetch") {
-      // A further page of an infinite query takes the place of a fetch of all pages.
-      if (meta?.fetchMore) return refetches.ended(query, 0);
-      refetches.began(query);
-      fetched.set(query, ++clock);
-    } else if (type === "error" || (type === "success" && !manual)) {
-      refetches.ended(query);
-      if (type === "success" && fetched.has(query)) foreign.delete(query);
-    } else if (type === "setState" && "dataUpdatedAt" in state) {
-      // A cancelled fetch puts back what was there before; anything else brings data from who knows when.
-      if (!state.fetchStatus || !refetches.ended(query, CANCELLED)) fetched.delete(query);
-    }
+  /** @param {any} room @param {RoomState} state */
+  const onRoom = (room, { state, liveSince }) => {
+    const known = rooms.get(room);
+    if (state === "live") {
+      if (!known?.from || known.liveSince !== liveSince) rooms.set(room, { liveSince, from: (newest = tick()) });
+      for (const record of dependents(room)) record.moved = true;
+      wake();
+    } else if (state === "joining") known || rooms.set(room, { from: 0 });
+    else if (rooms.size > MOST_ROOMS) rooms.delete(room);
   };
+
+  const onPoll = () => rooms.forEach((_, room) => client.getRoom(room).state !== "idle" && dependents(room).forEach((record) => touch(record)));
 
   /** @param {Status} status */
   const onStatus = ({ lost }) => {
-    if (!lost) poll = void clearTimeout(poll);
-    else if (fallback) {
-      poll ??= setTimeout(() => {
-        poll = undefined;
-        for (const query of [...joins.queries(), ...[...present].flatMap(queriesOf)]) refetches.touch(query);
-        onStatus(client.getStatus());
-      }, fallback * (0.5 + Math.random()));
-    }
+    if (!lost) poll = clearInterval(poll);
+    else if (fallback) poll ??= setInterval(onPoll, fallback * (0.5 + Math.random()));
   };
 
   const onUser = () => {
     rooms.clear();
-    fetched = new WeakMap();
-    foreign = new WeakSet(cache.getAll());
-    joins.restart();
+    for (const record of records.values()) {
+      Object.assign(record, { foreign: true, fetched: 0 });
+      if (record.stop) join(record, record.rooms);
+    }
   };
 
   const ends = [cache.subscribe(onQuery), client.on("notice", onNotice), client.on("room", onRoom), client.on("user", onUser), client.on("status", onStatus)];
-  cache.getAll().forEach(joins.update);
+  page?.addEventListener("visibilitychange", onVisible);
+  find({}).forEach(update);
   onStatus(client.getStatus());
 
   return () => {
-    ends.forEach((end) => end());
-    joins.queries().forEach(joins.leave);
-    refetches.close();
-    moved.clear();
-    doubted.clear();
-    clearTimeout(poll);
+    for (const end of ends) end();
+    page?.removeEventListener("visibilitychange", onVisible);
+    clearInterval(poll);
+    for (const { stop } of records.values()) stop?.();
+    records.clear();
   };
 }

@@ -5,39 +5,26 @@
  * @import { KeysOf, Subject } from "./types.js"
  */
 
-/** @typedef {Record<string, KeysOf>} Keys */
+/** @param {Record<string, KeysOf>} [keys] */
+export function createSubjects(keys = {}) {
+  // Not the object itself: a room may be called `constructor`.
+  const known = new Map(Object.entries(keys));
 
-/**
- * @param {Keys} keys
- * @param {string[]} names
- * @param {Subject} subject
- */
-const prefixesOf = (keys, names, subject) => {
-  const known = names.filter((name) => Object.hasOwn(keys, name));
-  return known.length ? known.flatMap((name) => keys[name](subject) ?? []) : undefined;
-};
+  /** @param {string[]} names @param {Subject} subject */
+  const prefixesOf = (names, subject) => names.flatMap((name) => known.get(name)?.(subject) ?? []);
 
-/**
- * What depends on a room as a whole: `product:42` is product 42, `shop_5` is shop 5, `buyers` is just that. Undefined where
- * `keys` has no name for it.
- *
- * @param {Keys} keys
- * @param {string} room
- * @param {NoticedChange} [change] what was told there
- */
-export function prefixesOfRoom(keys, room, change) {
-  const [, entity, id] = /^([^:]+):(.*)/.exec(room) ?? /^(.+)_([^_]+)$/.exec(room) ?? ["", room, ""];
-  return prefixesOf(keys, entity === room ? [room] : [entity, room], { entity, id, room, change });
-}
+  /** `product:42` is product 42, `shop_5` is shop 5, `buyers` is just that. @param {string} room @returns {string[]} */
+  const split = (room) => /^([^:]+):(.*)/.exec(room) ?? /^(.+)_(.+)/.exec(room) ?? ["", room, ""];
 
-/**
- * What depends on a changed entity, on what happened to it, or on the room that was told.
- *
- * @param {Keys} keys
- * @param {string} room
- * @param {NoticedChange} change
- */
-export function prefixesOfChange(keys, room, change) {
-  const { entity, id, events } = change;
-  return [...(prefixesOf(keys, [entity, ...events], { entity, id, room, change }) ?? []), ...(prefixesOfRoom(keys, room, change) ?? [])];
+  return {
+    /** Whether `keys` says what depends on a room as a whole. @param {string} room */
+    has: (room) => known.has(split(room)[1]) || known.has(room),
+
+    /** What depends on a room as a whole, and on a change told there. @param {string} room @param {NoticedChange} [change] */
+    prefixesOf(room, change) {
+      const [, kind, rest] = split(room);
+      const prefixes = prefixesOf([kind, room], { entity: kind, id: rest, room, change });
+      return change ? [...prefixes, ...prefixesOf([change.entity, ...change.events], { entity: change.entity, id: change.id, room, change })] : prefixes;
+    },
+  };
 }
