@@ -23,6 +23,6 @@ bindQueryClient(client, queryClient, {
   cursor: ({ state }) => (state.data as Read | undefined)?.cursor,
 });
 
-export function roomsOf({ meta, state }: Query): string | string[] | undefined {
+export function roomsOf({ meta, state }: Query) {
   return typeof meta?.rooms === "function" ? meta.rooms(state.data) : meta?.rooms;
 }

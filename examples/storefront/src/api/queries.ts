@@ -1,8 +1,18 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
-import { config } from "../config";
 import { type CardRead, fetchCard } from "./cards";
 import { get } from "./http";
 import type { Admin, Card, Cart, Dashboard, Order, OrderDetail, Page, Product } from "./types";
+
+declare module "@tanstack/react-query" {
+  interface Register {
+    queryMeta: {
+      /** The rooms that the query depends on; of its data, where they depend on that. */
+      rooms?: string | string[] | ((data?: any) => string[]);
+      /** At most one refetch in so many milliseconds. */
+      throttle?: number;
+    };
+  }
+}
 
 /*
  * Every query of the shop. `meta.rooms` names the rooms that it depends on: while it is on screen, the binding in live.ts

@@ -52,9 +52,12 @@ export function recordFrame(frame: string) {
 
 /** Counts for the mode that is on. */
 export function count(more: Partial<Traffic>) {
-  useTraffic.setState(({ mode, [mode]: sum }) => ({
-    [mode]: Object.fromEntries(Object.entries(sum).map(([name, value]) => [name, value + (more[name as keyof Traffic] ?? 0)])),
-  }));
+  useTraffic.setState((state) => ({ [state.mode]: add(state[state.mode], more) }));
+}
+
+function add(sum: Traffic, more: Partial<Traffic>) {
+  const names = Object.keys(sum) as (keyof Traffic)[];
+  return Object.fromEntries(names.map((name) => [name, sum[name] + (more[name] ?? 0)]));
 }
 
 function forgetOldest(map: Map<string, string>) {
