@@ -116,7 +116,7 @@ const FLOORS: &[(&str, &[&str])] = &[
 const OUTSIDE: &[(&str, &[&str])] = &[
     ("tokio_postgres", &["capture"]),
     ("sqlx", &["install", "demo"]),
-    ("axum", &["gateway"]),
+    ("axum", &["gateway", "demo"]),
     ("figment", &["config"]),
     ("clap", &["cli"]),
 ];

@@ -1,13 +1,16 @@
 //! Gateway: from sockets to sessions of the hub, and the pages that tell how the daemon is.
 //!
 //! `listener` is where connections come from, `server` accepts as many as `capacity` allows, `router`
-//! knows the paths, `upgrade` turns a request into a WebSocket, `session` is one client.
+//! knows the paths, `upgrade` turns a request into a WebSocket, `session` is one client, `client` is what
+//! browsers run.
 
 mod capacity;
+mod client;
 mod config;
 mod console;
 mod health;
 mod listener;
+mod public_file;
 mod router;
 mod server;
 mod session;

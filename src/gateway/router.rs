@@ -2,7 +2,7 @@
 
 use axum::{Router, routing::get};
 
-use super::{Gateway, console, health, upgrade};
+use super::{Gateway, client, console, health, upgrade};
 
 /// Every path of the daemon.
 pub(super) fn router(gateway: Gateway) -> Router {
@@ -12,6 +12,7 @@ pub(super) fn router(gateway: Gateway) -> Router {
         .route("/readyz", get(health::readyz))
         .route("/health", get(health::health))
         .route("/metrics", get(health::metrics))
+        .merge(client::router())
         .merge(console::router())
         .with_state(gateway)
 }

@@ -1,0 +1,1 @@
+/* pgbell client: built by `npm run build` in client/. */

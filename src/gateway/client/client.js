@@ -1,0 +1,2 @@
+/* pgbell client: built by `npm run build` in client/. */
+export {};
