@@ -17,8 +17,10 @@ export function App() {
           Skip to content
         </a>
         <Shop key={nameOf(useWho())} />
-        <Strip />
-        <Toasts />
+        <div className="dock">
+          <Toasts />
+          <Strip />
+        </div>
         <Announcer />
       </QueryClientProvider>
     </PgbellProvider>

@@ -117,6 +117,7 @@ export interface OrderDetail extends Order, Read {
 
 export interface LowStock {
   product_id: number;
+  variant_id: number | null;
   name: string;
   available: number;
   threshold: number;

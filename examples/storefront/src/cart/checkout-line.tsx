@@ -22,14 +22,14 @@ export function CheckoutLine({ line }: { line: CartLine }) {
       </div>
       <Price price={line.price * line.quantity} pays={line.pays * line.quantity} />
       {changed && (
-        <p className="was-is">
+        <p className="was-is" data-testid="problem" data-kind="price">
           One was {money(agreed)}, is {money(line.pays)}.{" "}
           <button type="button" data-testid={`confirm-${line.id}`} onClick={() => agree(line)}>
             Accept the new price
           </button>
         </p>
       )}
-      {problem && (
+      {problem && !changed && (
         <p className="problem" role="alert" data-testid="problem" data-kind={problem.kind}>
           {words(problem)}
         </p>

@@ -1,30 +1,33 @@
 import { useMutation } from "@tanstack/react-query";
-import { useRef } from "react";
 import { useWrite } from "../ui/write";
 import { announce, type Deed, DEEDS } from "./chaos";
 import "./chaos.css";
 
-/** Breaks things, and shows what was expected beside what was seen. */
-export function Chaos() {
-  const drawer = useRef<HTMLDialogElement>(null);
+const ID = "chaos";
+
+export function ChaosButton() {
   return (
-    <>
-      <button type="button" data-testid="chaos-open" onClick={() => drawer.current?.show()}>
-        Break something
-      </button>
-      <dialog ref={drawer} className="chaos" aria-labelledby="chaos-title" data-testid="chaos">
-        <header>
-          <h2 id="chaos-title">Break something</h2>
-          <button type="button" className="quiet" aria-label="Close" data-testid="chaos-close" onClick={() => drawer.current?.close()}>
-            ×
-          </button>
-        </header>
-        {DEEDS.map((deed) => (
-          <Breaker key={deed.what} deed={deed} />
-        ))}
-        <Announce />
-      </dialog>
-    </>
+    <button type="button" popoverTarget={ID} data-testid="chaos-open">
+      Break something
+    </button>
+  );
+}
+
+/** Breaks things, and shows what was expected beside what was seen. The shop stays in sight. */
+export function ChaosDrawer() {
+  return (
+    <section id={ID} popover="manual" role="dialog" className="chaos" aria-labelledby="chaos-title" data-testid="chaos">
+      <header>
+        <h2 id="chaos-title">Break something</h2>
+        <button type="button" className="quiet" popoverTarget={ID} popoverTargetAction="hide" aria-label="Close" data-testid="chaos-close">
+          ×
+        </button>
+      </header>
+      {DEEDS.map((deed) => (
+        <Breaker key={deed.what} deed={deed} />
+      ))}
+      <Announce />
+    </section>
   );
 }
 

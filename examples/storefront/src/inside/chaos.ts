@@ -1,11 +1,8 @@
-import { create } from "zustand";
 import { send } from "../api/http";
 import { client } from "../live";
+import { productOnScreen } from "./on-screen";
 import { countStale } from "./stale";
 import { watch } from "./watch";
-
-/** The product that was on screen last: the one whose row gets hot. */
-export const useLastProduct = create(() => ({ id: 1 }));
 
 const HOT = { per_second: 200, seconds: 5 };
 const STORM = { clients: 200 };
@@ -22,12 +19,12 @@ export const DEEDS: Deed[] = [
   {
     what: "listener",
     name: "Kill the LISTEN session",
-    expected: "The daemon listens again and reads what it missed from the log. Your socket stays.",
+    expected: "For a moment the daemon says that changes may be late. It listens again, and reads what it missed from the log. Your socket stays.",
     run: async () => {
       const seen = watch();
       const { ended } = await send<{ ended: number }>("POST", "/api/chaos/listener", {});
-      const { awayMs, notices } = await seen.settled(4);
-      return `${ended} ended. Your socket ${awayMs ? `was away ${awayMs} ms` : "stayed"}, ${notices} notices since. ${await staleness()}`;
+      const { awayMs, lateMs, notices } = await seen.settled(4);
+      return `${ended} ended. Late for ${lateMs} ms, socket ${awayMs ? `away for ${awayMs} ms` : "stayed"}, ${notices} notices since. ${await staleness()}`;
     },
   },
   {
@@ -38,15 +35,15 @@ export const DEEDS: Deed[] = [
       const seen = watch();
       await send("POST", "/api/chaos/daemon", {});
       const { awayMs, replayed, resynced } = await seen.settled(6);
-      return `Away ${(awayMs / 1000).toFixed(1)} s. ${replayed} missed changes told, resync told to ${resynced} rooms. ${await staleness()}`;
+      return `Away for ${(awayMs / 1000).toFixed(1)} s. ${replayed} missed changes were told, resync was told to ${resynced} rooms. ${await staleness()}`;
     },
   },
   {
     what: "hot",
     name: "Make a row hot",
-    expected: `${HOT.per_second * HOT.seconds} changes of the product you looked at last: two refetches a second on its page, one on its card.`,
+    expected: `${HOT.per_second * HOT.seconds} changes of a product on screen, in five seconds: at most two refetches a second on its page, one in the list.`,
     run: async () => {
-      const { id } = useLastProduct.getState();
+      const id = productOnScreen();
       const seen = watch(`product:${id}`);
       await send("POST", "/api/chaos/hot", { product_id: id, ...HOT });
       const { rows, notices, requests } = await seen.settled(HOT.seconds + 2);
@@ -69,7 +66,7 @@ export const announce = (text: string) => send("POST", "/api/chaos/announce", { 
 async function staleness() {
   await client.sync();
   const { stale, checked } = await countStale();
-  return `${stale} of ${checked} queries on screen stale.`;
+  return `Stale on screen: ${stale} of ${checked}.`;
 }
 
 const ms = (value: number) => `${Math.round(value)} ms`;

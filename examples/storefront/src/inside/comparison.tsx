@@ -3,7 +3,7 @@ import { type Mode, resetTraffic, type Traffic, useTraffic } from "./traffic";
 
 const MODES: { mode: Mode; name: string }[] = [
   { mode: "pgbell", name: "pgbell" },
-  { mode: "polling", name: "Polling every second" },
+  { mode: "polling", name: "Polling" },
 ];
 
 /** The same page with pgbell, and without: what it asks for, and how much of that was worth asking. */
@@ -20,7 +20,7 @@ export function Comparison() {
             </button>
           </th>
           <th scope="col">requests</th>
-          <th scope="col">brought news</th>
+          <th scope="col">news</th>
           <th scope="col">kB</th>
           <th scope="col">events</th>
           <th scope="col">seconds</th>

@@ -8,24 +8,24 @@ export function Stages({ journey }: { journey?: Journey }) {
   return (
     <ol className="stages" key={journey?.id}>
       <Stage name="trigger" main={change ? `${change.entity} ${change.id}` : resync && "many rows"}>
-        {change?.events.join(" ")}
+        {change?.events.map((event) => event.split(":")[1]).join(", ")}
       </Stage>
       <Stage name="log" main={change && clock(change.at)}>
-        {change && (change.own ? "written by this page" : "in the same transaction")}
+        {change && (change.own ? "by this very page" : "in its transaction")}
       </Stage>
       <Stage name="coalesce" main={change ? `${change.count} → 1` : resync && `resync: ${resync}`}>
         {change && (change.count > 1 ? "row changes, folded" : "nothing to fold")}
       </Stage>
       <Stage name="room" main={room}>
-        {room && (replayed ? "replayed: missed before" : "joined by this page")}
+        {room && (replayed ? "replayed to this page" : "this page is in it")}
       </Stage>
       <Stage name="socket" main={travelMs === undefined ? undefined : `${travelMs} ms`}>
-        {travelMs !== undefined && "since the statement began"}
+        {travelMs !== undefined && "from statement to here"}
       </Stage>
       <Stage name="refetch" main={refetch ? `${refetch.screenMs} ms` : room && "…"}>
         {refetch && (
           <>
-            on screen; the request took {refetch.tookMs} ms <code>{refetch.path}</code>
+            to the screen, {refetch.tookMs} of them for <code>{refetch.path}</code>
           </>
         )}
       </Stage>

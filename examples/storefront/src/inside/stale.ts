@@ -1,5 +1,6 @@
 import type { Query } from "@tanstack/react-query";
 import { queryClient } from "../live";
+import { queriesOnScreen } from "./on-screen";
 
 const SECOND_LOOK_MS = 2500;
 
@@ -8,7 +9,7 @@ const SECOND_LOOK_MS = 2500;
  * on its way: it counts only if the screen still shows something else after a while.
  */
 export async function countStale() {
-  const shown = queryClient.getQueryCache().findAll({ type: "active", predicate: ({ queryKey }) => queryKey[0] !== "list" });
+  const shown = queriesOnScreen();
   const suspects = (await Promise.all(shown.map(differs))).filter((query) => query !== undefined);
   if (suspects.length > 0) await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK_MS));
   const stale = (await Promise.all(suspects.map(differs))).filter((query) => query !== undefined);

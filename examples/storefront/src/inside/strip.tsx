@@ -1,5 +1,5 @@
 import { useState } from "react";
-import { Chaos } from "./chaos-drawer";
+import { ChaosButton, ChaosDrawer } from "./chaos-drawer";
 import { Comparison } from "./comparison";
 import { type Journey, useJourney } from "./journey";
 import { Stages } from "./stages";
@@ -18,12 +18,13 @@ export function Strip() {
           What happens
         </button>
         <p data-testid="strip-text">{sentence(journey)}</p>
-        <Chaos />
+        <ChaosButton />
       </header>
       <div id="strip-body" hidden={!open}>
         <Stages journey={journey} />
         <Comparison />
       </div>
+      <ChaosDrawer />
     </aside>
   );
 }

@@ -6,17 +6,17 @@ const LONGEST_S = 30;
 
 /** Counts what this page is told from now on; of one room, if named. */
 export function watch(room?: string) {
-  const seen = { notices: 0, rows: 0, replayed: 0, awayMs: 0 };
+  const seen = { notices: 0, rows: 0, replayed: 0 };
   const resynced = new Set<string>();
   const before = useTraffic.getState().pgbell.requests;
-  let awaySince: number | undefined;
+  const away = stopwatch();
+  const late = stopwatch();
 
   const offs = [
     client.on("notice", (notice) => note(notice)),
-    client.on("status", ({ live }) => {
-      if (!live) awaySince ??= Date.now();
-      if (live && awaySince) seen.awayMs += Date.now() - awaySince;
-      if (live) awaySince = undefined;
+    client.on("status", ({ live, state, stale }) => {
+      away(state !== "connected" || (!live && !stale));
+      late(stale);
     }),
   ];
 
@@ -34,10 +34,21 @@ export function watch(room?: string) {
     await pause(seconds);
     for (let waited = 0; waited < LONGEST_S && !isQuiet(); waited += 0.2) await pause(0.2);
     for (const off of offs) off();
-    return { ...seen, resynced: resynced.size, requests: useTraffic.getState().pgbell.requests - before };
+    return { ...seen, awayMs: away(false), lateMs: late(false), resynced: resynced.size, requests: useTraffic.getState().pgbell.requests - before };
   }
 
   return { settled };
+}
+
+/** Adds up how long something was so. */
+function stopwatch() {
+  let since: number | undefined;
+  let sum = 0;
+  return (running: boolean) => {
+    if (since !== undefined) sum += Date.now() - since;
+    since = running ? Date.now() : undefined;
+    return sum;
+  };
 }
 
 const isQuiet = () => client.getStatus().live && queryClient.isFetching() === 0;

@@ -9,7 +9,7 @@ export function LowList({ low, testId }: { low: LowStock[]; testId: string }) {
       <h2>Running low</h2>
       <ul className="rows">
         {low.map((item) => (
-          <Item key={item.product_id} item={item} testId={testId} />
+          <Item key={`${item.product_id} ${item.variant_id}`} item={item} testId={testId} />
         ))}
       </ul>
       {low.length === 0 && <p className="notice">Nothing, for now.</p>}

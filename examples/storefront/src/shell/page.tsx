@@ -8,7 +8,7 @@ import { useRoute } from "../router";
 import { Dashboard } from "../seller/dashboard";
 import { List } from "../shop/list";
 import { Product } from "../shop/product";
-import { useWho } from "../state/who";
+import { Gate } from "./gate";
 
 export function Page() {
   const route = useRoute();
@@ -21,20 +21,18 @@ export function Page() {
 }
 
 function Content({ route: [page = "", id = ""] }: { route: string[] }) {
-  const who = useWho();
-  const isCustomer = who.role === "customer";
   if (page === "") return <List key="short" />;
   if (page === "long") return <List key="long" long />;
   if (page === "product") return <Product key={id} id={id} />;
   if (page === "order") return <Order key={id} id={id} />;
-  if (page === "cart" && isCustomer) return <Cart user={who.id} />;
-  if (page === "checkout" && isCustomer) return <Checkout user={who.id} />;
-  if (page === "orders" && isCustomer) return <Orders user={who.id} />;
-  if (page === "seller" && who.role === "seller") return <Dashboard id={who.id} />;
-  if (page === "admin" && who.role === "admin") return <Admin />;
+  if (page === "cart") return <Gate role="customer">{(user) => <Cart user={user} />}</Gate>;
+  if (page === "checkout") return <Gate role="customer">{(user) => <Checkout user={user} />}</Gate>;
+  if (page === "orders") return <Gate role="customer">{(user) => <Orders user={user} />}</Gate>;
+  if (page === "seller") return <Gate role="seller">{(seller) => <Dashboard id={seller} />}</Gate>;
+  if (page === "admin") return <Gate role="admin">{() => <Admin />}</Gate>;
   return (
     <p className="notice">
-      This page is not for you: choose at the top who you are. <a href="#/">To the shop</a>
+      There is no such page. <a href="#/">To the shop</a>
     </p>
   );
 }

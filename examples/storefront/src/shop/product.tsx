@@ -1,8 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { useState } from "react";
 import { productQuery } from "../api/queries";
 import type { Product as ProductData } from "../api/types";
-import { useLastProduct } from "../inside/chaos";
 import { Picture } from "../picture/picture";
 import { useAnnounced } from "../ui/announcer";
 import { useChanged } from "../ui/changed";
@@ -17,7 +16,6 @@ import { Variants } from "./variants";
 
 export function Product({ id }: { id: string }) {
   const product = useQuery(productQuery(id));
-  useEffect(() => useLastProduct.setState({ id: Number(id) }), [id]);
   return product.data ? <Detail product={product.data} /> : <Waiting error={product.error} />;
 }
 

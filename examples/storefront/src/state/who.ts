@@ -25,8 +25,8 @@ export const useWho = create<Who>(() => parseWho(asked) ?? parseWho(sessionStora
 
 /** Nothing that one person was shown, or is told, is left for the next. */
 export function become(who: Who) {
-  client.setUser(nameOf(who));
   queryClient.clear();
+  client.setUser(nameOf(who));
   sessionStorage.setItem(PLACE, nameOf(who));
   useWho.setState(who);
 }
