@@ -34,6 +34,8 @@ export function openWebSocket(url, WebSocket, ears) {
   };
   socket.onopen = unlessOver(() => ears.open());
   socket.onmessage = unlessOver((event) => ears.message(event.data));
+  // A close follows and tells. But in Node, with package `ws`, an error that nobody listens to ends the process.
+  socket.onerror = () => {};
   socket.onclose = unlessOver((event) => {
     isOver = true;
     ears.close(event.code, event.reason);
