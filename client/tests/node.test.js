@@ -13,7 +13,12 @@ test("in Node a refused connection is tried again and does not end the process",
 
   const url = `ws://127.0.0.1:${port}/ws`;
   const client = createClient({ url, WebSocket, transport: "websocket", backoff: { min: 1, max: 5 } });
-  t.after(() => client.destroy());
+  // A client that only waits keeps no process alive.
+  const awake = setInterval(() => {}, 1000);
+  t.after(() => {
+    clearInterval(awake);
+    client.destroy();
+  });
   const tried = new Promise((resolve) => client.on("status", ({ attempt }) => attempt === 3 && resolve()));
   client.subscribe("product:1");
   await tried;
