@@ -38,8 +38,6 @@ test("200 clients of a killed daemon come back spread out, and none of their pag
   await daemon.kill();
   await all(({ client }) => client.getStatus().state === "reconnecting").toBe(CLIENTS);
   await sql`update products set price = price + 1000 where id = any(${ids})`;
-  // As long as a supervisor takes to notice and to start it again.
-  await all(({ client }) => client.getStatus().attempt >= 2).toBeGreaterThan(CLIENTS / 2);
   await daemon.start();
   await all(({ client, price }) => client.getStatus().live && price > 1000).toBe(CLIENTS);
 
