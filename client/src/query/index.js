@@ -5,10 +5,19 @@
  *
  * @import { Client, Notice, RoomState, Status } from "../types.js"
  * @import { QueryRecord } from "./record.js"
- * @import { QueryBindings, QueryClientLike, QueryLike, QueryOf } from "./types.js"
+ * @import { QueryClientLike, QueryLike, QueryOf } from "./types.js"
  */
 import { act, createRecord } from "./record.js";
 import { createSubjects } from "./subjects.js";
+
+/**
+ * @typedef {import("./types.js").KeysOf} KeysOf
+ * @typedef {import("./types.js").Subject} Subject
+ */
+/**
+ * @template [Query=QueryLike]
+ * @typedef {import("./types.js").QueryBindings<Query>} QueryBindings
+ */
 
 /** Queries that a resync fetches at once. Beyond it even what is in use is spread: nobody sees more at a glance. */
 const AT_ONCE = 10;

@@ -1,3 +1,5 @@
+const IDLE = { state: "idle" };
+
 /** A client without a network: tests say when a room is live and what is told there. Rooms are left at once. */
 export function createFakeClient() {
   const subscriptions = new Set();
@@ -28,7 +30,7 @@ export function createFakeClient() {
         for (const room of one.rooms) if (rooms.has(room) && !members(room).length) set(room, "idle");
       };
     },
-    getRoom: (room) => rooms.get(room) ?? { state: "idle" },
+    getRoom: (room) => rooms.get(room) ?? IDLE,
     getStatus: () => status,
     onStatusChange: (call) => client.on("status", call),
     on(name, call) {
