@@ -8,10 +8,12 @@ import { LiveNote } from "../shell/live-badge";
 import { money } from "../ui/money";
 import { clock } from "../ui/time";
 import { Total } from "../ui/total";
+import { useTitle } from "../ui/title";
 import { Waiting } from "../ui/waiting";
 
 /** The whole shop at a glance, at most once a second. */
 export function Admin() {
+  useTitle("Back office");
   const { data, error } = useQuery(adminQuery());
   if (!data) return <Waiting error={error} />;
   const { metrics, orders, low } = data;

@@ -34,6 +34,7 @@ export const cardQuery = (id: Id) =>
   queryOptions<CardRead>({
     queryKey: ["card", String(id)],
     queryFn: () => fetchCard(String(id)),
+    meta: { throttle: SECOND },
   });
 
 export const listQuery = ({ category, q, size }: Filter) =>

@@ -3,6 +3,7 @@ import { cartQuery } from "../api/queries";
 import { clearCart } from "../api/writes";
 import { RunningNumber } from "../ui/number";
 import { money } from "../ui/money";
+import { useTitle } from "../ui/title";
 import { Waiting } from "../ui/waiting";
 import "./cart.css";
 import { Line } from "./line";
@@ -10,6 +11,7 @@ import { useWrite } from "../ui/write";
 
 /** The server's cart. Every device of the same customer shows the same one. */
 export function Cart({ user }: { user: number }) {
+  useTitle("Your cart");
   const { data: cart, error } = useQuery(cartQuery(user));
   const clear = useWrite(() => clearCart(user));
   if (!cart) return <Waiting error={error} />;

@@ -8,6 +8,7 @@ import { agreeToNew, forgetDraft, object, useDraft } from "../state/draft";
 import { toast } from "../state/toasts";
 import { money } from "../ui/money";
 import { RunningNumber } from "../ui/number";
+import { useTitle } from "../ui/title";
 import { Waiting } from "../ui/waiting";
 import "./cart.css";
 import { CheckoutLine } from "./checkout-line";
@@ -15,6 +16,7 @@ import { Done } from "./done";
 
 /** The last look before paying. Changes show at once, and must be agreed to; what counts is the server's check. */
 export function Checkout({ user }: { user: number }) {
+  useTitle("Checkout");
   const { data: cart, error } = useQuery(checkoutQuery(user));
   const agreed = useDraft((draft) => draft.agreed);
   const place = usePlaceOrder(user);

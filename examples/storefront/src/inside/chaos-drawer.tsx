@@ -42,8 +42,8 @@ function Breaker({ deed: { what, name, expected, run } }: { deed: Deed }) {
         <dt>expected</dt>
         <dd data-testid={`chaos-expected-${what}`}>{expected}</dd>
         <dt>seen</dt>
-        <dd data-testid={`chaos-seen-${what}`} role="status">
-          {deed.isPending ? "Watching…" : (deed.data ?? deed.error?.message ?? "–")}
+        <dd>
+          <output data-testid={`chaos-seen-${what}`}>{deed.isPending ? "Watching…" : (deed.data ?? deed.error?.message ?? "–")}</output>
         </dd>
       </dl>
     </section>

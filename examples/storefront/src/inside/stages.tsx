@@ -20,7 +20,7 @@ export function Stages({ journey }: { journey?: Journey }) {
         {room && (replayed ? "replayed to this page" : "this page is in it")}
       </Stage>
       <Stage name="socket" main={travelMs === undefined ? undefined : `${travelMs} ms`}>
-        {travelMs !== undefined && "from statement to here"}
+        {travelMs !== undefined && "from the statement"}
       </Stage>
       <Stage name="refetch" main={refetch ? `${refetch.screenMs} ms` : room && "…"}>
         {refetch && (

@@ -14,9 +14,11 @@ export function Strip() {
   return (
     <aside className="strip" aria-label="What happens" data-testid="strip" data-open={open}>
       <header>
-        <button type="button" aria-expanded={open} aria-controls="strip-body" data-testid="strip-toggle" onClick={() => setOpen(!open)}>
-          What happens
-        </button>
+        <h2>
+          <button type="button" aria-expanded={open} aria-controls="strip-body" data-testid="strip-toggle" onClick={() => setOpen(!open)}>
+            What happens
+          </button>
+        </h2>
         <p data-testid="strip-text">{sentence(journey)}</p>
         <ChaosButton />
       </header>

@@ -3,6 +3,7 @@ import { orderQuery } from "../api/queries";
 import { useAnnounced } from "../ui/announcer";
 import { money } from "../ui/money";
 import { day } from "../ui/time";
+import { useTitle } from "../ui/title";
 import { Waiting } from "../ui/waiting";
 import "./orders.css";
 import { OrderStatus } from "./status";
@@ -10,6 +11,7 @@ import { Steps } from "./steps";
 
 /** One order, from the moment it is placed. Nobody needs to reload this page to know where the parcel is. */
 export function Order({ id }: { id: string }) {
+  useTitle("Order");
   const { data: order, error } = useQuery(orderQuery(id));
   useAnnounced(order && `Order ${order.order_number} is ${order.status}`);
   if (!order) return <Waiting error={error} />;

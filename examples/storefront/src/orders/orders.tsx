@@ -1,12 +1,14 @@
 import { useQuery } from "@tanstack/react-query";
 import { ordersQuery } from "../api/queries";
 import { money } from "../ui/money";
+import { useTitle } from "../ui/title";
 import { Waiting } from "../ui/waiting";
 import "./orders.css";
 import { OrderStatus } from "./status";
 import { day } from "../ui/time";
 
 export function Orders({ user }: { user: number }) {
+  useTitle("Your orders");
   const { data, error } = useQuery(ordersQuery(user));
   if (!data) return <Waiting error={error} />;
   return (

@@ -5,6 +5,7 @@ import { config } from "../config";
 import { LowList } from "../orders/low-list";
 import { money } from "../ui/money";
 import { Total } from "../ui/total";
+import { useTitle } from "../ui/title";
 import { Waiting } from "../ui/waiting";
 import { LiveNote } from "../shell/live-badge";
 import "./seller.css";
@@ -13,6 +14,7 @@ import { Incoming } from "./incoming";
 import { tellSeller } from "./news";
 
 export function Dashboard({ id }: { id: number }) {
+  useTitle("Selling");
   const seller = config.sellers.find((one) => one.id === id);
   const { data, error } = useQuery(dashboardQuery(id, seller?.store_id ?? 0));
   useRoom(`seller:${id}`, tellSeller);

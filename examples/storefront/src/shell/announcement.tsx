@@ -10,11 +10,15 @@ export function Announcement() {
     if (told) setText(String(told));
   });
   return (
-    <div role="status" data-testid="announcement" hidden={!text} className="announcement">
-      <span>{text}</span>
-      <button type="button" className="quiet" aria-label="Close" onClick={() => setText(undefined)}>
-        ×
-      </button>
+    <div role="status" data-testid="announcement">
+      {text && (
+        <p className="announcement">
+          {text}
+          <button type="button" className="quiet" aria-label="Close" onClick={() => setText(undefined)}>
+            ×
+          </button>
+        </p>
+      )}
     </div>
   );
 }

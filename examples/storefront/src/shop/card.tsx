@@ -7,13 +7,11 @@ import { useChanged } from "../ui/changed";
 import { Price, SaleBadge } from "./price";
 import { Stock } from "./stock";
 
-const LIST = { throttle: 1000 };
-
 /** A product in the list. Only while it can be seen is its room joined; `first` is what the list knew of it. */
 export function Card({ first }: { first: NonNullable<CardRead> }) {
   const { data: card } = useQuery({ ...cardQuery(first.id), initialData: first });
   const room = `product:${first.id}` as const;
-  const ref = useVisibleRoom(room, null, LIST);
+  const ref = useVisibleRoom(room);
   const { state } = useRoomState(room);
   const rung = useChanged(card?.pays);
   if (!card) return null;
@@ -22,7 +20,7 @@ export function Card({ first }: { first: NonNullable<CardRead> }) {
     <li ref={ref} className="card" data-testid={`card-${id}`} data-room-state={state} data-rung={rung} data-out={available <= 0 || undefined}>
       <a href={`#/product/${id}`}>
         <Picture name={name} hue={image_hue} />
-        <h3 data-testid="name">{name}</h3>
+        <h2 data-testid="name">{name}</h2>
       </a>
       <SaleBadge sale={sale} />
       <div className="tag">

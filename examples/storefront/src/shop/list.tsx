@@ -1,6 +1,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useDeferredValue, useEffect, useState } from "react";
 import { listQuery } from "../api/queries";
+import { useTitle } from "../ui/title";
 import { Waiting } from "../ui/waiting";
 import { Card } from "./card";
 import { Filters } from "./filters";
@@ -13,6 +14,7 @@ const LONG_PAGE = 100;
 
 /** The shop's window: more products come as one scrolls. `long` fetches all of them, and still watches only what is seen. */
 export function List({ long = false }: { long?: boolean }) {
+  useTitle(long ? "All products" : undefined);
   const [category, setCategory] = useState<number>();
   const [words, setWords] = useState("");
   const q = useDeferredValue(words.trim());

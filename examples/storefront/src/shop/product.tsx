@@ -6,6 +6,7 @@ import { Picture } from "../picture/picture";
 import { useAnnounced } from "../ui/announcer";
 import { useChanged } from "../ui/changed";
 import { money } from "../ui/money";
+import { useTitle } from "../ui/title";
 import { Waiting } from "../ui/waiting";
 import { AddToCart } from "./add-to-cart";
 import { Price, SaleBadge } from "./price";
@@ -20,6 +21,7 @@ export function Product({ id }: { id: string }) {
 }
 
 function Detail({ product }: { product: ProductData }) {
+  useTitle(product.name);
   const [variantId, setVariantId] = useState<number>();
   const variant = product.variants.find(({ id }) => id === variantId) ?? product.variants[0];
   const { price, pays, available } = variant ?? product;
