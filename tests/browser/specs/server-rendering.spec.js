@@ -23,15 +23,11 @@ test("a page rendered on the server is taken over without a warning, and was liv
 
   // What is committed between rendering and hydration is not lost, as the data came with its cursor.
   await sql`update products set price = 30 where id = ${id}`;
-  await page.route("**/product-page", (route) =>
-    route.fulfill({
-      contentType: "text/html",
-      body: `<!doctype html><html lang="en"><meta charset="utf-8"><link rel="icon" href="data:,"><title>Product</title>
-        <div id="root">${html}</div><script type="application/json" id="told">${JSON.stringify(told)}</script>
-        <script type="module" src="/hydrate.js"></script></html>`,
-    }),
-  );
-  await page.goto(`${site.origin}/product-page`);
+  const head = '<meta charset="utf-8"><link rel="icon" href="data:,"><title>Product</title>';
+  const data = `<script type="application/json" id="told">${JSON.stringify(told)}</script>`;
+  const script = '<script type="module" src="/hydrate.js"></script>';
+  site.made.set("product", `<!doctype html><html lang="en">${head}<div id="root">${html}</div>${data}${script}</html>`);
+  await page.goto(site.page("product"));
   await expect(page.getByTestId("price")).toHaveText("30");
   await expect(page.getByTestId("badge")).toHaveText("connected");
   expect(await page.evaluate(() => window.recovered)).toEqual([]);

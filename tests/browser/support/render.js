@@ -1,26 +1,13 @@
 // Server rendering: bundles ../pages/render.jsx for Node and runs it.
 
 import { spawn } from "node:child_process";
-import { resolve } from "node:path";
-
-import { build } from "esbuild";
-
-const entry = resolve(import.meta.dirname, "../pages/render.jsx");
+import { bundle } from "./bundle.js";
 
 /** Renders the page for what it is told; returns its HTML and what was written to standard error. */
 export async function render(told, file) {
-  await build({
-    entryPoints: [entry],
-    outfile: file,
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    jsx: "automatic",
-    preserveSymlinks: true,
-    logLevel: "silent",
-    // React's own files for Node are CommonJS.
-    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
-  });
+  // React's own files for Node are CommonJS.
+  const js = 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);';
+  await bundle("render", { outfile: file, platform: "node", banner: { js } });
   const node = spawn(process.execPath, [file]);
   const read = async (stream) => {
     let text = "";

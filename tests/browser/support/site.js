@@ -4,24 +4,21 @@ import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 
-import { build } from "esbuild";
+import { bundle } from "./bundle.js";
 
 const pages = resolve(import.meta.dirname, "../pages");
 
 const shell = (name) => `<!doctype html><html lang="en"><meta charset="utf-8"><link rel="icon" href="data:,">
 <title>${name}</title><div id="root"></div><script type="module" src="/${name}.js"></script>`;
 
-const bundles = new Map();
+const scripts = new Map();
 
-// Links are kept, so that React is this package's own, also for the client's bindings.
-function bundle(name) {
-  if (!bundles.has(name)) {
-    const entry = resolve(pages, `${name}.jsx`);
-    const options = { entryPoints: [entry], bundle: true, write: false, format: "esm", jsx: "automatic" };
+function script(name) {
+  if (!scripts.has(name)) {
     const define = { "process.env.NODE_ENV": '"development"' };
-    bundles.set(name, build({ ...options, define, preserveSymlinks: true, logLevel: "silent" }));
+    scripts.set(name, bundle(name, { write: false, define }));
   }
-  return bundles.get(name).then((built) => built.outputFiles[0].text);
+  return scripts.get(name).then((built) => built.outputFiles[0].text);
 }
 
 export class Site {
@@ -35,6 +32,8 @@ export class Site {
   /** Paths of the API that were asked for, in order. */
   requests = [];
   gates = new Map();
+  /** Pages that a test has made itself, by name. */
+  made = new Map();
 
   constructor(sql) {
     this.sql = sql;
@@ -83,9 +82,10 @@ export class Site {
       response.writeHead(data ? 200 : 404, { "content-type": "application/json", "pgbell-cursor": cursor });
       response.end(JSON.stringify(data ?? null));
     } else if (kind === "js") {
-      response.writeHead(200, { "content-type": "text/javascript" }).end(await bundle(name));
+      const code = await script(name);
+      response.writeHead(200, { "content-type": "text/javascript" }).end(code);
     } else if (kind === "html") {
-      const own = await readFile(resolve(pages, `${name}.html`), "utf8").catch(() => shell(name));
+      const own = this.made.get(name) ?? (await readFile(resolve(pages, `${name}.html`), "utf8").catch(() => shell(name)));
       response.writeHead(200, { "content-type": "text/html" }).end(own);
     } else {
       response.writeHead(404).end();
