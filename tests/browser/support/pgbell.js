@@ -33,7 +33,8 @@ export async function freePort() {
 
 /** `pgbell demo`: a Postgres, a quiet shop in it, its API and pages, and a daemon. */
 export async function startDemo() {
-  const command = [binary(), "demo", "--rate", "0", "--listen", "127.0.0.1:0"];
+  const storefront = resolve(root, "examples/storefront/dist");
+  const command = [binary(), "demo", "--rate", "0", "--listen", "127.0.0.1:0", "--storefront", storefront];
   const program = await Program.start(command, [/stop +Ctrl-C/, /database is live/], environment());
   const [, database] = /psql '([^']+)'/.exec(program.output);
   const [, host] = /page +http:\/\/([^/]+)\//.exec(program.output);
