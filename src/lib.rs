@@ -101,3 +101,6 @@ pub mod room;
 pub mod sabotage;
 pub mod status;
 pub mod telemetry;
+
+#[cfg(test)]
+mod description;
