@@ -1,7 +1,7 @@
 //! What others read of the wire: types for TypeScript, an AsyncAPI document, messages to test clients with.
 //!
 //! All of it is made of `protocol.rs` by tests, which fail when a file is not what it would be made today.
-//! `PGBELL_RENEW=1 cargo test --lib description` writes the files anew.
+//! `PGBELL_RENEW=1 cargo test --lib` writes the files anew.
 
 mod asyncapi;
 mod fixtures;
@@ -20,6 +20,6 @@ pub(crate) fn hold(path: &str, content: &str) {
     let found = fs::read_to_string(&file).unwrap_or_default();
     assert!(
         found == content,
-        "{path} is not what src/ describes: PGBELL_RENEW=1 cargo test --lib description"
+        "{path} is not what src/ describes: PGBELL_RENEW=1 cargo test --lib"
     );
 }

@@ -11,7 +11,7 @@ use crate::protocol::CloseReason;
 const HEAD: &str = "/**
  * The wire, `pgbell.v1`: what `src/protocol.rs` describes, and what clients are made ready for.
  *
- * Not to be edited: `PGBELL_RENEW=1 cargo test --lib description` writes it.
+ * Not to be edited: `PGBELL_RENEW=1 cargo test --lib` writes it.
  */
 ";
 
