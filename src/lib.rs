@@ -13,7 +13,7 @@
 //!      ▼
 //!  capture ──Captured──► coalesce ──Flush──► hub ──Frame──► gateway ──► sockets
 //!  listener, log reader  window per room,    rooms and      HTTP and
-//!  doorbell, upkeep      folding by entity   outboxes       WebSocket
+//!  doorbell, upkeep      folding by entity   outboxes       WebSocket, SSE
 //! ```
 //!
 //! Each stage is a folder and a task. Stages speak through plain values on bounded channels, which
