@@ -31,9 +31,8 @@ export async function askToken(getToken, reason, abort, timers) {
   });
   const patience = timers.set(() => abort.abort(new Error("getToken did not answer in time")), PATIENCE_MS);
   try {
-    // A `getToken` that throws at once throws into this promise, and does not leave `given` without anybody who listens.
-    const answer = (async () => getToken?.({ reason, signal }))();
-    return await Promise.race([answer, given]);
+    const asked = async () => getToken?.({ reason, signal });
+    return await Promise.race([asked(), given]);
   } finally {
     timers.clear(patience);
   }
