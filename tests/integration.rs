@@ -25,6 +25,7 @@ mod shortage;
 mod shutdown;
 mod silence;
 mod slow;
+mod storefront;
 mod support;
 mod time;
 mod transports;
