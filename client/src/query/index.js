@@ -5,10 +5,19 @@
  *
  * @import { Client, Notice, RoomState, Status } from "../types.js"
  * @import { QueryRecord } from "./record.js"
- * @import { QueryBindings, QueryClientLike, QueryLike, QueryOf } from "./types.js"
+ * @import { QueryClientLike, QueryLike, QueryOf } from "./types.js"
  */
 import { act, createRecord } from "./record.js";
 import { createSubjects } from "./subjects.js";
+
+/**
+ * @typedef {import("./types.js").KeysOf} KeysOf
+ * @typedef {import("./types.js").Subject} Subject
+ */
+/**
+ * @template [Query=QueryLike]
+ * @typedef {import("./types.js").QueryBindings<Query>} QueryBindings
+ */
 
 /** Queries that a resync fetches at once. Beyond it even what is in use is spread: nobody sees more at a glance. */
 const AT_ONCE = 10;
@@ -51,6 +60,12 @@ export function bindQueryClient(client, queryClient, options = {}) {
   const wake = () => {
     if (asleep) queueMicrotask(flush);
     asleep = false;
+  };
+
+  /** @param {QueryRecord} record */
+  const look = (record) => {
+    record.moved = true;
+    wake();
   };
 
   /** @param {QueryLike} query */
@@ -143,8 +158,7 @@ export function bindQueryClient(client, queryClient, options = {}) {
     if (wait >= 0) touch(record, wait);
     // Joining comes before the first fetch. Leaving waits until the task has ended: StrictMode lets go and takes up again.
     if (query.isActive()) update(record);
-    record.moved = true;
-    wake();
+    look(record);
   };
 
   /** @param {Notice} notice */
@@ -162,8 +176,7 @@ export function bindQueryClient(client, queryClient, options = {}) {
     const known = rooms.get(room);
     if (state === "live") {
       if (!known?.from || known.liveSince !== liveSince) rooms.set(room, { liveSince, from: (newest = tick()) });
-      for (const record of dependents(room)) record.moved = true;
-      wake();
+      dependents(room).forEach(look);
     } else if (state === "joining") known || rooms.set(room, { from: 0 });
     else if (rooms.size > MOST_ROOMS) rooms.delete(room);
   };

@@ -1,4 +1,3 @@
-"use client";
 /**
  * React components in rooms. Nothing here renders again because something was told: a listener does what is to be done,
  * and `pgbell/query` fetches. React 18 and 19.
@@ -6,10 +5,11 @@
  * @import { Context, ReactNode } from "react"
  * @import { Client, Listener, RoomState, Status, SubscribeOptions } from "../types.js"
  * @import { Room } from "../catalogue.js"
- * @import { RoomOrRooms } from "./types.js"
  */
 import { createContext, createElement, useCallback, useContext, useEffect, useRef, useSyncExternalStore } from "react";
 import { observe } from "./visible.js";
+
+/** A room, several, or none at the moment. @typedef {import("./types.js").RoomOrRooms} RoomOrRooms */
 
 /** @type {Context<Client | null>} */
 const ClientContext = createContext(/** @type {Client | null} */ (null));
@@ -51,7 +51,7 @@ export function useRoom(room, listener, options) {
  */
 export function useVisibleRoom(room, listener, options) {
   const subscribe = useSubscription(room, listener, options);
-  /** @type {{current: {subscribe?: typeof subscribe, isVisible?: boolean, leave?: void | (() => void), unobserve?: () => void}}} */
+  /** @type {{current: {subscribe?: typeof subscribe, isVisible?: boolean, leave?: void | (() => void), unobserve?: void | (() => void)}}} */
   const { current: state } = useRef({});
   const update = useCallback(() => {
     if (!state.subscribe || !state.isVisible) state.leave = state.leave?.();

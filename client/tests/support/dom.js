@@ -1,6 +1,6 @@
 import { Window } from "happy-dom";
 
-const GLOBALS = ["window", "document", "navigator", "HTMLElement", "HTMLIFrameElement", "Node", "Element", "Event", "CustomEvent"];
+const GLOBALS = ["window", "document", "navigator", "HTMLElement", "HTMLIFrameElement", "Node", "Element"];
 
 /** A document for React to render into, with an IntersectionObserver that tests tell what is in view. */
 export function createDom() {
