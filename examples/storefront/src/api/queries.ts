@@ -61,6 +61,15 @@ export const cartQuery = (user: Id) =>
     meta: { rooms: (cart?: Cart) => cartRooms(user, cart), throttle: SECOND },
   });
 
+/** How many pieces are in it: on every page, and nothing to do with what they cost. */
+export const cartCountQuery = (user: Id) =>
+  queryOptions({
+    queryKey: ["cart-count", String(user)],
+    queryFn: ({ signal }) => get<Cart>(`/api/cart?user=${user}`, signal),
+    select: ({ items }) => items.reduce((sum, { quantity }) => sum + quantity, 0),
+    meta: { rooms: `cart:${user}`, throttle: SECOND },
+  });
+
 /** The same cart at the moment of paying: told of every change at once. */
 export const checkoutQuery = (user: Id) =>
   queryOptions({
