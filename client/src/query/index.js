@@ -62,6 +62,12 @@ export function bindQueryClient(client, queryClient, options = {}) {
     asleep = false;
   };
 
+  /** @param {QueryRecord} record */
+  const look = (record) => {
+    record.moved = true;
+    wake();
+  };
+
   /** @param {QueryLike} query */
   const recordOf = (query) => {
     const record = records.get(query) ?? createRecord(query);
@@ -86,8 +92,9 @@ export function bindQueryClient(client, queryClient, options = {}) {
     const pace = Number(throttle?.(query) ?? query.meta?.throttle ?? 0);
     wait = Math.max(wait, Math.min(pace, fetched + pace - now));
     if (now + wait >= due) return;
-    record.due = now + wait;
-    wait ? setTimeout(wake, wait) : wake();
+    const at = (record.due = now + wait);
+    // Due is what its timer says: the clock rounds, and may be set back.
+    wait ? setTimeout(() => (record.due === at && (record.due = 0), wake()), wait) : wake();
   };
 
   /** @param {QueryRecord} record */
@@ -152,8 +159,7 @@ export function bindQueryClient(client, queryClient, options = {}) {
     if (wait >= 0) touch(record, wait);
     // Joining comes before the first fetch. Leaving waits until the task has ended: StrictMode lets go and takes up again.
     if (query.isActive()) update(record);
-    record.moved = true;
-    wake();
+    look(record);
   };
 
   /** @param {Notice} notice */
@@ -171,8 +177,7 @@ export function bindQueryClient(client, queryClient, options = {}) {
     const known = rooms.get(room);
     if (state === "live") {
       if (!known?.from || known.liveSince !== liveSince) rooms.set(room, { liveSince, from: (newest = tick()) });
-      for (const record of dependents(room)) record.moved = true;
-      wake();
+      dependents(room).forEach(look);
     } else if (state === "joining") known || rooms.set(room, { from: 0 });
     else if (rooms.size > MOST_ROOMS) rooms.delete(room);
   };

@@ -36,16 +36,26 @@ export const createRecord = (query) => ({ query, due: Infinity, fetched: 0, room
  */
 export function act(record, { type, meta, manual, state }, now) {
   const { covered } = record;
-  const isPage = meta?.fetchMore;
-  // A write by hand says nothing of the fetch that runs, nor does a failed attempt.
-  if (type === "fetch" || type === "error" || state?.fetchStatus || (type === "success" && !manual)) record.covered = false;
-  if (type === "success") record.foreign &&= !record.fetched;
-  // Restored, or brought by the server: who knows when that was read.
-  if (state) record.fetched = 0;
-  if (type === "fetch" && !isPage) Object.assign(record, { covered: true, due: Infinity, fetched: now });
-  else if (covered && (isPage || state?.fetchStatus)) {
-    // The fetch gave way to one of a further page only, or was cancelled, which puts back what was there before.
+  const isFetch = type === "fetch";
+  if (state) {
+    // Restored, or brought by the server: who knows when that was read.
+    record.fetched = 0;
+    // What a fetch ends with that is cancelled: it puts back what was there before.
+    if (!state.fetchStatus) return;
+  } else if (isFetch && !meta?.fetchMore) {
+    record.covered = true;
     record.due = Infinity;
-    return isPage ? 0 : CANCELLED;
+    record.fetched = now;
+    return;
+  } else if (!isFetch) {
+    // A write by hand says nothing of the fetch that runs, nor does an attempt that is made again.
+    if (type === "error" || (type === "success" && !manual)) record.covered = false;
+    if (type === "success" && record.fetched) record.foreign = false;
+    return;
   }
+  record.covered = false;
+  if (!covered) return;
+  record.due = Infinity;
+  // The other way to lose a fetch: one of a further page only takes its place.
+  return isFetch ? 0 : CANCELLED;
 }

@@ -10,13 +10,14 @@ import { Announcer } from "./ui/announcer";
 import { Toasts } from "./ui/toasts";
 
 export function App() {
+  const who = useWho();
   return (
     <PgbellProvider client={client}>
       <QueryClientProvider client={queryClient}>
         <a className="skip" href="#main" onClick={skip}>
           Skip to content
         </a>
-        <Shop key={nameOf(useWho())} />
+        {!who.leaving && <Shop key={nameOf(who)} />}
         <div className="dock">
           <Toasts />
           <Strip />

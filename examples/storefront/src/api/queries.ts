@@ -1,4 +1,5 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
+import type { Room } from "pgbell";
 import { type CardRead, fetchCard } from "./cards";
 import { get } from "./http";
 import type { Admin, Card, Cart, Dashboard, Order, OrderDetail, Page, Product } from "./types";
@@ -7,7 +8,7 @@ declare module "@tanstack/react-query" {
   interface Register {
     queryMeta: {
       /** The rooms that the query depends on; of its data, where they depend on that. */
-      rooms?: string | string[] | ((data?: any) => string[]);
+      rooms?: Room | Room[] | ((data?: any) => Room[]);
       /** At most one refetch in so many milliseconds. */
       throttle?: number;
     };
@@ -60,6 +61,15 @@ export const cartQuery = (user: Id) =>
     meta: { rooms: (cart?: Cart) => cartRooms(user, cart), throttle: SECOND },
   });
 
+/** How many pieces are in it: on every page, and nothing to do with what they cost. */
+export const cartCountQuery = (user: Id) =>
+  queryOptions({
+    queryKey: ["cart-count", String(user)],
+    queryFn: ({ signal }) => get<Cart>(`/api/cart?user=${user}`, signal),
+    select: ({ items }) => items.reduce((sum, { quantity }) => sum + quantity, 0),
+    meta: { rooms: `cart:${user}`, throttle: SECOND },
+  });
+
 /** The same cart at the moment of paying: told of every change at once. */
 export const checkoutQuery = (user: Id) =>
   queryOptions({
@@ -68,7 +78,10 @@ export const checkoutQuery = (user: Id) =>
     meta: { rooms: (cart?: Cart) => cartRooms(user, cart), throttle: 0 },
   });
 
-const cartRooms = (user: Id, cart?: Cart) => [`cart:${user}`, ...(cart?.items ?? []).map((line) => `product:${line.product_id}`)];
+const cartRooms = (user: Id, cart?: Cart): Room[] => [
+  `cart:${user}`,
+  ...(cart?.items ?? []).map(({ product_id }) => `product:${product_id}` as const),
+];
 
 export const ordersQuery = (user: Id) =>
   queryOptions({

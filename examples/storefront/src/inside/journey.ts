@@ -67,7 +67,8 @@ function arrive(journey: Journey, startedAt: number) {
 
 function dependsOn(query: Query, room: string) {
   const [kind, id] = query.queryKey;
-  return kind === "card" ? room === `product:${id}` : [roomsOf(query)].flat().includes(room);
+  const rooms: string[] = [roomsOf(query) ?? []].flat();
+  return rooms.includes(room) || (kind === "card" && room === `product:${id}`);
 }
 
 function isBeingShown(now: number) {

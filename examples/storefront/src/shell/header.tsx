@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
-import { cartQuery } from "../api/queries";
+import { cartCountQuery } from "../api/queries";
 import { useRoute } from "../router";
 import { useWho } from "../state/who";
 import { LiveBadge } from "./live-badge";
@@ -32,10 +32,7 @@ export function Header() {
 }
 
 function CartLink({ user }: { user: number }) {
-  const { data: count = 0 } = useQuery({
-    ...cartQuery(user),
-    select: ({ items }) => items.reduce((sum, { quantity }) => sum + quantity, 0),
-  });
+  const { data: count = 0 } = useQuery(cartCountQuery(user));
   return (
     <Link to="cart" name="Cart" testId="nav-cart">
       <span className="count" data-testid="cart-count" data-value={count}>

@@ -1,3 +1,4 @@
+import { flushSync } from "react-dom";
 import { create } from "zustand";
 import { client, queryClient } from "../live";
 
@@ -21,14 +22,15 @@ export function parseWho(text: string | null): Who | undefined {
 
 const asked = new URLSearchParams(location.search).get("as");
 
-export const useWho = create<Who>(() => parseWho(asked) ?? parseWho(sessionStorage.getItem(PLACE)) ?? DEFAULT);
+export const useWho = create<Who & { leaving?: boolean }>(() => parseWho(asked) ?? parseWho(sessionStorage.getItem(PLACE)) ?? DEFAULT);
 
-/** Nothing that one person was shown, or is told, is left for the next. */
+/** First the page of whoever leaves is gone, then all that they were shown or told; then the next may come. */
 export function become(who: Who) {
+  flushSync(() => useWho.setState({ leaving: true }));
   queryClient.clear();
   client.setUser(nameOf(who));
   sessionStorage.setItem(PLACE, nameOf(who));
-  useWho.setState(who);
+  useWho.setState({ ...who, leaving: false });
 }
 
 client.setUser(nameOf(useWho.getState()));
