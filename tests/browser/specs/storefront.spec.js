@@ -5,6 +5,9 @@ import { card, isLive, line, order, put, requests, visit } from "../support/stor
 import { expect, test } from "../support/test.js";
 import { overhear } from "../support/wire.js";
 
+// Its pages may talk to their own daemon only. Here they are led past proxies and to other daemons.
+test.use({ bypassCSP: true });
+
 const euros = (number) => new RegExp(number.toFixed(2).replace(".", "[.,]"));
 
 test("the list is subscribed to what is on screen, and scrolling changes that", async ({ page, demo }) => {
@@ -209,7 +212,7 @@ test("the administrator sees new orders and low stock, and metrics at most once 
   const placed = await order(sql);
   await expect(page.getByTestId(`admin-order-${placed.id}`)).toBeVisible();
   await expect(orders).toHaveAttribute("data-value", String(before + 1));
-  await sql`update inventory set quantity = 4 where product_id = ${product.id}`;
+  await sql`update inventory set quantity = 0 where product_id = ${product.id}`;
   await expect(page.getByTestId(`admin-low-${product.id}`)).toBeVisible();
   for (let n = 0; n < 30; n++) {
     await sql`update orders set status = 'completed', payment_status = 'paid' where id = ${(await order(sql)).id}`;
@@ -264,7 +267,7 @@ test("an order in one window moves list, detail, cart, dashboard and administrat
 }) => {
   const [buyer, other] = [await make.user(), await make.user()];
   const product = await make.product({ price: 10, stock: 12, seller: 4 });
-  await put(demo, buyer, product, 5);
+  await put(demo, buyer, product, 11);
   await put(demo, other, product, 1);
   const as = `customer:${other.id}`;
   const [list, detail, cart, dashboard, admin] = await Promise.all([1, 2, 3, 4, 5].map(() => device()));
@@ -280,9 +283,9 @@ test("an order in one window moves list, detail, cart, dashboard and administrat
   const done = page.getByTestId("checkout-done").locator("[data-testid^=placed-order-]");
   const id = (await done.first().getAttribute("data-testid")).replace("placed-order-", "");
 
-  await expect(shown.getByTestId("stock")).toContainText("7");
-  await expect(detail.getByTestId("product").getByTestId("stock")).toContainText("7");
-  await expect(line(cart, "cart", product).getByTestId("stock")).toContainText("7");
+  await expect(shown.getByTestId("stock")).toContainText(/\b1\b/);
+  await expect(detail.getByTestId("product").getByTestId("stock")).toContainText(/\b1\b/);
+  await expect(line(cart, "cart", product).getByTestId("stock")).toContainText(/\b1\b/);
   await expect(dashboard.getByTestId(`seller-order-${id}`)).toBeVisible();
   await expect(dashboard.getByTestId(`low-${product.id}`)).toBeVisible();
   await expect(admin.getByTestId(`admin-order-${id}`)).toBeVisible();
