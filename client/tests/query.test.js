@@ -700,6 +700,33 @@ test("throttle lets a query be fetched at most once in its time, and the last ch
   }
 });
 
+test("a query that waits for its turn has it, though the clock rounds or is set back", async () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const clock = mock.method(Date, "now", () => 5_000_000);
+  try {
+    bind({ ...byRoom, throttle: () => 1000 });
+    const one = mount(queryClient, server, "product:42");
+    control.live();
+    const turn = async () => {
+      for (let step = 0; step < 50; step++) await Promise.resolve();
+      server.open().forEach((request) => request.answer());
+      for (let step = 0; step < 50; step++) await Promise.resolve();
+    };
+    await turn();
+    server.set("product:42", "new");
+    control.change("product:42");
+    await turn();
+    clock.mock.mockImplementation(() => 4_000_000);
+    mock.timers.tick(2000);
+    await turn();
+    mock.timers.tick(1);
+    assert.equal(one.data(), "new");
+  } finally {
+    clock.mock.restore();
+    mock.timers.reset();
+  }
+});
+
 test("data is never written, and the network is left to TanStack", async () => {
   bind(byRoom);
   const writes = mock.method(QueryClient.prototype, "setQueryData");

@@ -92,8 +92,9 @@ export function bindQueryClient(client, queryClient, options = {}) {
     const pace = Number(throttle?.(query) ?? query.meta?.throttle ?? 0);
     wait = Math.max(wait, Math.min(pace, fetched + pace - now));
     if (now + wait >= due) return;
-    record.due = now + wait;
-    wait ? setTimeout(wake, wait) : wake();
+    const at = (record.due = now + wait);
+    // Due is what its timer says: the clock rounds, and may be set back.
+    wait ? setTimeout(() => (record.due === at && (record.due = 0), wake()), wait) : wake();
   };
 
   /** Whoever is told twice of the same keeps its moment. @param {QueryRecord} record @param {number} spreadMs */
