@@ -20,4 +20,9 @@ await build({
   banner: { js: `import { createRequire } from "node:module"; const require = createRequire(import.meta.url);` },
   logLevel: "error",
 });
+// That of Node keeps the process alive for as long as somebody listens, and `act` never stops to.
+globalThis.MessageChannel = class {
+  port1 = {};
+  port2 = { postMessage: () => setImmediate(() => this.port1.onmessage()) };
+};
 await import(join(directory, "react.test.mjs"));

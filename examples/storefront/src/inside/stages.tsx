@@ -19,7 +19,7 @@ export function Stages({ journey }: { journey?: Journey }) {
       <Stage name="room" main={room}>
         {room && (replayed ? "replayed to this page" : "this page is in it")}
       </Stage>
-      <Stage name="socket" main={travelMs === undefined ? undefined : `${travelMs} ms`}>
+      <Stage name="socket" main={travelMs === undefined ? undefined : travelMs <= 1 ? "≤ 1 ms" : `${travelMs} ms`}>
         {travelMs !== undefined && "from the statement"}
       </Stage>
       <Stage name="refetch" main={refetch ? `${refetch.screenMs} ms` : room && "…"}>
