@@ -18,13 +18,14 @@ const test = base.extend({
 test.skip(!executablePath, "Firefox is not installed: apt-get install firefox-esr");
 
 async function live(firefox, site, demo, ws, product) {
-  await firefox.goto(site.page("live", { http: demo.http, ws, ids: product.id }));
+  const options = JSON.stringify({ backoff: { min: 50 } });
+  await firefox.goto(site.page("live", { http: demo.http, ws, ids: product.id, options }));
   await expect.poll(() => firefox.evaluate(`window.client?.getRoom("product:${product.id}").state`)).toBe("live");
   await shows(firefox, product, "20");
 }
 
 const shows = (firefox, { id }, price) =>
-  expect.poll(() => firefox.evaluate(`document.getElementById("price-${id}").value`)).toBe(price);
+  expect.poll(() => firefox.evaluate(`document.getElementById("price-${id}")?.value`)).toBe(price);
 
 test("Firefox shows a change that was committed in SQL", async ({ firefox, site, demo, sql, make }) => {
   const product = await make.product();

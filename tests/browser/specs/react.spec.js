@@ -114,8 +114,8 @@ test("many mounts leave neither rooms nor listeners nor memory behind", async ({
   };
   await rounds(5);
   const early = await rounds(5);
-  const late = await rounds(30);
-  console.log(`heap after 10 rounds ${early.usedSize >> 10} KiB, after 40 ${late.usedSize >> 10} KiB`);
+  const late = await rounds(15);
+  console.log(`heap after 10 rounds ${early.usedSize >> 10} KiB, after 25 ${late.usedSize >> 10} KiB`);
   expect(late.jsEventListeners).toBeLessThanOrEqual(early.jsEventListeners);
   expect(late.nodes).toBeLessThanOrEqual(early.nodes + 50);
   expect(late.usedSize - early.usedSize, "bytes").toBeLessThan(500_000);

@@ -177,7 +177,7 @@ test("a stopped daemon shows, and its return brings what was changed meanwhile",
   await expect(badge).toHaveAttribute("data-live", "false");
   await sql`update products set price = 11 where id = ${product.id}`;
   await daemon.start();
-  await expect(page.getByTestId("product").getByTestId("price")).toHaveText(euros(11), { timeout: 25_000 });
+  await expect(page.getByTestId("product").getByTestId("price")).toHaveText(euros(11), { timeout: 40_000 });
   await isLive(page);
 });
 

@@ -15,9 +15,9 @@ export const args = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
-  // Chromium's own sandbox does not work for root.
-  ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
+  // Its sandbox does not work for root, nor in many containers; the pages are our own.
+  "--no-sandbox",
 ];
 
-/** Pages may rest in the back/forward cache, as they do for users. */
+/** For Playwright. Pages may rest in the back/forward cache, as they do for users. */
 export const chromium = { executablePath, args, ignoreDefaultArgs: ["--disable-back-forward-cache"] };
