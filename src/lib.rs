@@ -32,6 +32,7 @@
 //!   `capture/history.rs`.
 //! - What a statement would tell, asked of the same code: `cli/triggers/trace/`.
 //! - How it all starts and stops: [`app`].
+//! - What others read of the wire: `description/`, which is for tests only.
 //! - All of it at work: `tests/writers.rs`, which reads as a list of promises; and judged from
 //!   outside, under faults: `tests/oracle.rs`.
 //!
@@ -101,3 +102,6 @@ pub mod room;
 pub mod sabotage;
 pub mod status;
 pub mod telemetry;
+
+#[cfg(test)]
+mod description;
