@@ -17,7 +17,7 @@ const GATHER_MS = 250;
 /** Rooms beyond the longest URL are fetched again this often. */
 const POLL_MS = 15_000;
 
-/** @typedef {{type: "subscribe", id: number, rooms: string[], since?: string}} Asked */
+/** @typedef {{type: "subscribe", id?: number, rooms: string[], since?: string}} Asked */
 
 /**
  * @param {URL} url of the WebSocket
