@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { verdict, wait } from "../src/core/backoff.js";
 import { createBudget } from "../src/core/budget.js";
-import { chunk, groupBySince } from "../src/core/positions.js";
+import { groupBySince } from "../src/core/positions.js";
 
 test("the range of a close code decides what a client does", () => {
   for (const [what, codes] of Object.entries({
@@ -39,12 +39,4 @@ test("rooms told by the daemon are asked for with the oldest of their cursors, a
   const groups = groupBySince([at("a"), at("b", "c7", 7), at("c", "page", 0), at("d", "c3", 3), at("e", "page", 0), at("f", "other", 0), at("g")]);
   const shown = groups.map(({ since, rooms }) => [since, rooms.map(({ name }) => name).join("")]);
   assert.deepEqual(shown, [[undefined, "ag"], ["c3", "bd"], ["page", "ce"], ["other", "f"]]);
-});
-
-test("rooms are asked for in messages that are small enough in number and in bytes", () => {
-  const rooms = Array.from({ length: 10 }, (_, index) => ({ name: `product:${index}` }));
-  assert.deepEqual(chunk(rooms, 4, 1000).map(({ length }) => length), [4, 4, 2]);
-  for (const part of chunk(rooms, 100, 30)) assert.ok(JSON.stringify(part.map(({ name }) => name)).length <= 31);
-  assert.deepEqual(chunk([{ name: "x".repeat(100) }], 4, 10).length, 1);
-  assert.deepEqual(chunk([], 4, 10), []);
 });

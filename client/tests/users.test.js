@@ -32,6 +32,9 @@ test("a token that has expired is asked for anew", async (t) => {
   await pass(3000);
   assert.deepEqual(sent(server, "auth").map(({ token }) => token), ["connect", "expired"]);
   assert.equal(client.getStatus().live, true);
+  server.drop();
+  await pass(5000);
+  assert.equal(sent(server, "auth").at(-1).token, "connect");
 });
 
 for (const when of ["connect", "expiring"]) {

@@ -30,29 +30,3 @@ export function groupBySince(rooms) {
   }
   return [...groups.values()];
 }
-
-/**
- * Parts that fit into messages.
- *
- * @template {{name: string}} R
- * @param {R[]} rooms
- * @param {number} most in one message
- * @param {number} bytes that the names may take
- * @returns {R[][]}
- */
-export function chunk(rooms, most, bytes) {
-  /** @type {R[][]} */
-  const chunks = [];
-  let left = 0;
-  for (const room of rooms) {
-    const size = room.name.length + 3;
-    const last = chunks.at(-1);
-    if (last && last.length < most && left >= size) last.push(room);
-    else {
-      chunks.push([room]);
-      left = bytes;
-    }
-    left -= size;
-  }
-  return chunks;
-}

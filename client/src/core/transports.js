@@ -2,7 +2,7 @@
  * Which way messages come: by WebSocket, or where these do not get through, by server-sent events.
  *
  * @import { ClientOptions } from "../types.js"
- * @import { Timer, Timers } from "./timers.js"
+ * @import { Timers } from "./timers.js"
  * @import { Ears, Link } from "./websocket.js"
  */
 import { openEvents } from "./events.js";
@@ -28,67 +28,59 @@ export function address({ url = "/ws" }) {
  * @param {() => void} reopen WebSockets get through by now
  */
 export function createTransports(options, timers, reopen) {
-  const { transport = "auto", getToken, EventSource = globalThis.EventSource } = options;
+  const { transport = "auto", EventSource = globalThis.EventSource } = options;
   // A stream has no way to send a token.
-  const hasEvents = transport !== "websocket" && EventSource && !getToken;
-  /** @type {"websocket" | "sse"} */
-  let kind = hasEvents && transport === "sse" ? "sse" : "websocket";
+  const hasEvents = transport !== "websocket" && EventSource && !options.getToken;
+  let isEvents = hasEvents && transport === "sse";
   let failures = 0;
   /** @type {Link | undefined} */
   let trial;
-  /** @type {Timer | undefined} */
-  let timer;
+  const timer = timers.create();
 
   /** @param {Ears} ears */
   const socket = (ears) => openWebSocket(address(options).href, options.WebSocket ?? globalThis.WebSocket, ears);
 
+  function end() {
+    timer.clear();
+    trial?.close();
+    trial = undefined;
+  }
+
   /** Finds out beside the stream whether WebSockets get through. */
   function tryWebSocket() {
-    timers.clear(timer);
-    if (kind !== "sse" || transport === "sse") return;
-    timer = timers.set(tryWebSocket, TRIAL_MS);
-    trial?.close(1000);
+    end();
+    if (!isEvents || transport === "sse") return;
+    timer.set(tryWebSocket, TRIAL_MS);
     trial = socket({
       open() {},
       message() {
-        end();
-        kind = "websocket";
+        isEvents = false;
         reopen();
       },
       close: () => (trial = undefined),
     });
   }
 
-  function end() {
-    timers.clear(timer);
-    trial?.close(1000);
-    trial = undefined;
-  }
-
   return {
     end,
-    kind: () => kind,
     wake: tryWebSocket,
+    /** @returns {"sse" | "websocket"} */
+    kind: () => (isEvents ? "sse" : "websocket"),
 
     /** @param {Ears} ears @returns {Link} */
-    open: (ears) => (kind === "sse" ? openEvents(address(options), EventSource, timers, ears) : socket(ears)),
+    open: (ears) => (isEvents ? openEvents(address(options), EventSource, timers, ears) : socket(ears)),
 
     welcomed() {
-      if (kind === "websocket") failures = -Infinity;
-      else {
-        timers.clear(timer);
-        timer = timers.set(tryWebSocket, TRIAL_MS);
-      }
+      if (isEvents) timer.set(tryWebSocket, TRIAL_MS);
+      else failures = -Infinity;
     },
 
     /** @param {boolean} hadWelcome */
     lost(hadWelcome) {
       end();
-      if (!hasEvents || transport !== "auto" || hadWelcome) return;
-      if (kind === "sse") {
-        kind = "websocket";
-        failures = 0;
-      } else if (++failures >= MOST_FAILURES) kind = "sse";
+      if (!hasEvents || transport === "sse" || hadWelcome) return;
+      failures = isEvents ? 0 : failures + 1;
+      isEvents = failures >= MOST_FAILURES;
     },
   };
 }
