@@ -142,10 +142,10 @@ test("a hot row costs the list, the detail page and the checkout as many request
   for (const view of Object.values(views)) await visit(view.page, demo, view.route, { as: `customer:${user.id}` });
   await card(views.list.page, product);
   for (const view of Object.values(views)) view.requests = requests(view.page, view.asks);
-  const seconds = 3;
-  const until = Date.now() + seconds * 1000;
+  const start = Date.now();
   let price = 1;
-  while (Date.now() < until) await sql`update products set price = ${(price += 1)} where id = ${product.id}`;
+  while (Date.now() - start < 3000) await sql`update products set price = ${(price += 1)} where id = ${product.id}`;
+  const seconds = Math.ceil((Date.now() - start) / 1000);
   await expect(views.list.page.getByTestId(`card-${product.id}`).getByTestId("price")).toHaveText(euros(price));
   await expect(views.detail.page.getByTestId("product").getByTestId("price")).toHaveText(euros(price));
   await expect(line(views.checkout.page, "checkout", product).getByTestId("price")).toHaveText(euros(price));
@@ -154,7 +154,7 @@ test("a hot row costs the list, the detail page and the checkout as many request
   // One a second and one every half, the first at once and one more for the last; the daemon folds to one in 300 ms.
   expect(counts.list).toBeLessThanOrEqual(seconds + 2);
   expect(counts.detail).toBeLessThanOrEqual(seconds * 2 + 2);
-  expect(counts.list).toBeGreaterThanOrEqual(seconds - 1);
+  expect(counts.list).toBeGreaterThanOrEqual(2);
   expect(counts.detail).toBeGreaterThan(counts.list);
   expect(counts.checkout).toBeGreaterThan(counts.detail);
 });
