@@ -1,5 +1,7 @@
 /** What the tests share. */
 import { createClient } from "../src/index.js";
+// Loaded before it is needed, because a module takes time while the clock stands still.
+import "../src/core/events.js";
 import { createMockServer } from "../src/testing/index.js";
 
 /** Lets everything happen that needs no time: frames on their way, and what they cause. */

@@ -95,9 +95,11 @@ export function createConnection(options, transports, on) {
     startedAt = Date.now();
     goodbye = undefined;
     showTrying();
+    const patience = () => welcoming.set(() => down(1006, "no welcome"), WELCOME_MS);
+    patience();
     withToken(tokenReason, () => down(1006, "failed"), (token) => {
       tokenReason = "connect";
-      welcoming.set(() => down(1006, "no welcome"), WELCOME_MS);
+      patience();
       /** @type {<A extends any[]>(hear: (...detail: A) => void) => (...detail: A) => void} */
       const current = (hear) => (...detail) => void (mine === generation && hear(...detail));
       link = transports.open({
@@ -124,6 +126,7 @@ export function createConnection(options, transports, on) {
     abort = new AbortController();
     try {
       const token = options.getToken && (await askToken(options.getToken, why, abort, timers));
+      await transports.load();
       if (mine === generation) use(token);
     } catch (error) {
       if (mine !== generation) return;

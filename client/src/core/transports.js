@@ -5,7 +5,6 @@
  * @import { Timers } from "./timers.js"
  * @import { Ears, Link } from "./websocket.js"
  */
-import { openEvents } from "./events.js";
 import { openWebSocket } from "./websocket.js";
 
 /** @typedef {ReturnType<typeof createTransports>} Transports */
@@ -33,6 +32,8 @@ export function createTransports(options, timers, reopen) {
   const hasEvents = transport !== "websocket" && EventSource && !options.getToken;
   let isEvents = hasEvents && transport === "sse";
   let failures = 0;
+  /** Most pages never need it. @type {typeof import("./events.js") | undefined} */
+  let events;
   /** @type {Link | undefined} */
   let trial;
   const timer = timers.create();
@@ -67,8 +68,13 @@ export function createTransports(options, timers, reopen) {
     /** @returns {"sse" | "websocket"} */
     kind: () => (isEvents ? "sse" : "websocket"),
 
+    /** Before each `open`. A bundler makes a file of its own of this; the path has to be literal for that. */
+    async load() {
+      if (isEvents) events ??= await import("./events.js");
+    },
+
     /** @param {Ears} ears @returns {Link} */
-    open: (ears) => (isEvents ? openEvents(address(options), EventSource, timers, ears) : socket(ears)),
+    open: (ears) => (isEvents && events ? events.openEvents(address(options), EventSource, timers, ears) : socket(ears)),
 
     welcomed() {
       if (isEvents) timer.set(tryWebSocket, TRIAL_MS);
