@@ -25,7 +25,10 @@ export interface ClientOptions {
   idle?: number;
   /** A connection away for this long counts as lost: `status.lost`, events `lost` and `restored`. Default 5000. */
   lostAfter?: number;
-  /** Full jitter: the n-th wait is random up to `min * 2^n`, and never above `max`. Default 500 and 20000. */
+  /**
+   * Full jitter: the n-th wait is random up to `min * 2^n`, and never above `max`. After the loss of a connection, which all
+   * clients of a daemon lose together, up to `min * 2^(n + 4)`. Default 500 and 20000: 0.5, 1, 2 s…, and 8, 16, 20 s.
+   */
   backoff?: { min?: number; max?: number };
   /** How long a probe of a doubtful socket may stay unanswered. Default 3000. */
   probe?: number;

@@ -20,7 +20,9 @@ export function setUp(t, options, serverOptions) {
   t.mock.timers.enable({ apis: ["setTimeout", "Date"], now: 1_000_000 });
   const server = createMockServer(serverOptions);
   const { url, WebSocket, EventSource } = server;
-  const client = createClient({ url, WebSocket, EventSource, transport: "websocket", ...options });
+  // After a loss the ceiling starts four doublings higher: at half a second here.
+  const backoff = { min: 500 / 16 };
+  const client = createClient({ url, WebSocket, EventSource, transport: "websocket", backoff, ...options });
   t.after(() => client.destroy());
   /** @type {Error[]} */
   const errors = [];

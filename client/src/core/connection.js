@@ -21,6 +21,11 @@ const WATCH_MS = 5_000;
 const UPTIME_MS = 5_000;
 /** Those who wake at the same moment do not come at the same moment. */
 const JITTER_MS = 250;
+/**
+ * Doublings that a lost connection starts with, to 8 s: the others of the same daemon have lost theirs at the same moment,
+ * and in no quarter of a second shall more than a tenth of them come back, whenever the daemon does.
+ */
+const LOST_TOGETHER = 4;
 /** A tab hidden for this long stops trying. */
 const HIDDEN_MS = 60_000;
 /** The longest a `goodbye` may send a client away. */
@@ -229,7 +234,7 @@ export function createConnection(options, transports, on) {
       awayUntil = Date.now() + soon;
     } else if (soon === undefined && !hadUptime) attempt++;
     hadUptime = false;
-    retry(soon ?? wait(what === "soon" ? 0 : attempt, options.backoff));
+    retry(soon ?? wait(what === "soon" ? 0 : attempt + (wasConnected ? LOST_TOGETHER : 0), options.backoff));
   }
 
   /** @param {number} ms */
