@@ -11,6 +11,8 @@ export function overhear(page) {
     socket.on("framereceived", read(wire.received));
     socket.on("close", () => (wire.open -= 1));
   });
+  /** Whether the page has said nothing for a while: what it wants to join and to ask, it has, and has been answered. */
+  wire.isQuiet = () => Date.now() - Math.max(...[...wire.sent, ...wire.received].map(({ at }) => at)) > 300;
   wire.said = (...types) => wire.sent.filter(({ type }) => types.includes(type));
   wire.heard = (type, room) => wire.received.filter((m) => m.type === type && (!room || m.room === room));
   /** The rooms of the last socket, as the daemon has them. */
