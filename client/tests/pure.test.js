@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { verdict, wait } from "../src/core/backoff.js";
-import { createBudget } from "../src/core/budget.js";
 import { groupBySince } from "../src/core/positions.js";
 
 test("the range of a close code decides what a client does", () => {
@@ -21,17 +20,6 @@ test("waits are random below a ceiling that doubles up to the most", () => {
   assert.deepEqual(ceilings, [500, 1000, 2000, 4000, 8000, 16_000, 20_000, 20_000]);
   assert.equal(wait(3, bounds, 0), 0);
   assert.equal(wait(3, bounds, 0.25), 1000);
-});
-
-test("frames that may be sent are a burst, and then so many per second", () => {
-  const budget = createBudget(0);
-  let sent = 0;
-  for (let now = 0; now < 3000; now++) if (!budget.take(now)) sent++;
-  assert.ok(sent <= 60 && sent >= 50, String(sent));
-  budget.take(3000);
-  const wait = budget.take(3000);
-  assert.ok(wait > 0 && wait <= 63, String(wait));
-  assert.equal(budget.take(3000 + wait), 0);
 });
 
 test("rooms told by the daemon are asked for with the oldest of their cursors, and others with their own", () => {
