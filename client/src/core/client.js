@@ -21,6 +21,8 @@ const defaults = () => ({
   idle: 30_000,
   lostAfter: 5000,
   probe: 3000,
+  spread: 7500,
+  backoff: /** @type {{min?: number, max?: number}} */ ({}),
   transport: /** @type {ClientOptions["transport"]} */ ("auto"),
   origin: Math.random().toString(36).slice(2),
   WebSocket: globalThis.WebSocket,

@@ -6,7 +6,7 @@
  * @import { Status, TokenContext } from "../types.js"
  * @import { Link } from "./websocket.js"
  */
-import { MOST_FAULTS, verdict, wait } from "./backoff.js";
+import { longestWait, MOST_FAULTS, verdict } from "./backoff.js";
 import { isHidden, isOffline, watchPage } from "./page.js";
 import { parse } from "./parse.js";
 import { createTimers } from "./timers.js";
@@ -50,6 +50,7 @@ export function createConnection(options, transports, on) {
   let isWelcomed = false;
   let hadUptime = false;
   let attempt = 0;
+  let longest = 0;
   let faults = 0;
   let startedAt = 0;
   let heardAt = 0;
@@ -207,7 +208,8 @@ export function createConnection(options, transports, on) {
     // A stream has no close codes, and some proxies pass none on.
     [code, reason] = goodbye && why < 4000 ? [goodbye.code, goodbye.reason] : [why, text];
     on.log("close", [code, reason]);
-    transports.lost(isWelcomed);
+    const hadWelcome = isWelcomed;
+    transports.lost(hadWelcome);
     detach();
     if (!isNeeded) return rest();
     const what = verdict(code);
@@ -220,9 +222,13 @@ export function createConnection(options, transports, on) {
     if (goodbye) {
       soon = Math.min(Math.max(Number(goodbye.retry_after_ms) || 0, 0), LONGEST_MS);
       awayUntil = Date.now() + soon;
-    } else if (soon === undefined && !hadUptime) attempt++;
+    } else if (soon === undefined) {
+      if (!hadUptime) attempt++;
+      longest = longestWait(longest, hadWelcome && what !== "soon", options.backoff, options.spread);
+      soon = Math.random() * longest;
+    }
     hadUptime = false;
-    retry(soon ?? wait(what === "soon" ? 0 : attempt, options.backoff));
+    retry(soon);
   }
 
   /** @param {number} ms */
@@ -237,7 +243,7 @@ export function createConnection(options, transports, on) {
   /** Nothing to do. */
   function rest() {
     wasConnected = false;
-    attempt = faults = 0;
+    attempt = faults = longest = 0;
     code = reason = undefined;
     show(halted ? "closed" : "idle");
   }
@@ -292,7 +298,7 @@ export function createConnection(options, transports, on) {
       if (!isWelcomed || hadUptime) return;
       lasting.ensure(() => {
         hadUptime = true;
-        attempt = faults = 0;
+        attempt = faults = longest = 0;
         show("connected");
       }, UPTIME_MS);
     },
