@@ -30,7 +30,7 @@ export interface ClientOptions {
   /**
    * A connection that breaks is made again at a random moment within this time, and if that fails, within ever twice as
    * much: all other pages may have lost theirs at the same moment. A planned end says when to come back, and a page that
-   * gets its network back or is seen again does so at once. Default 7500.
+   * gets its network back or is seen again does so at once. Default 8000.
    */
   spread?: number;
   /** How long a probe of a doubtful socket may stay unanswered. Default 3000. */

@@ -147,9 +147,9 @@ test("a connection that broke is made again within the spread, or within twice t
   server.drop();
   const due = () => Math.round((client.getStatus().nextRetryAt - Date.now()) / 500) / 2;
   await pass();
-  assert.equal(due(), 7.5);
-  await pass(7500);
-  assert.deepEqual([due(), client.getStatus().attempt], [15, 1]);
+  assert.equal(due(), 8);
+  await pass(8000);
+  assert.deepEqual([due(), client.getStatus().attempt], [16, 1]);
   page.show("hidden");
   page.show("visible");
   await pass(300);

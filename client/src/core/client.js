@@ -21,7 +21,7 @@ const defaults = () => ({
   idle: 30_000,
   lostAfter: 5000,
   probe: 3000,
-  spread: 7500,
+  spread: 8000,
   backoff: /** @type {{min?: number, max?: number}} */ ({}),
   transport: /** @type {ClientOptions["transport"]} */ ("auto"),
   origin: Math.random().toString(36).slice(2),
@@ -71,9 +71,9 @@ export function createClient(given = {}) {
     },
   });
 
-  /** @param {Partial<import("../types.js").Status>} [patch] */
+  /** @param {Partial<import("../types.js").Status>} [patch] with the state, if there is one */
   function show(patch) {
-    const { state } = { ...status.get(), ...patch };
+    const { state } = patch ?? status.get();
     status.set({ ...patch, stale: isStale, live: state === "connected" && !isStale && rooms.isSettled() });
   }
 

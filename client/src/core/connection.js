@@ -207,7 +207,6 @@ export function createConnection(options, transports, on) {
   function down(why, text, soon) {
     // A stream has no close codes, and some proxies pass none on.
     [code, reason] = goodbye && why < 4000 ? [goodbye.code, goodbye.reason] : [why, text];
-    on.log("close", [code, reason]);
     const hadWelcome = isWelcomed;
     transports.lost(hadWelcome);
     detach();

@@ -13,7 +13,7 @@
  * @import { Timers } from "./timers.js"
  */
 import { createMember } from "./member.js";
-import { groupBySince } from "./positions.js";
+import { firstGroup } from "./positions.js";
 
 /** Between two messages, whatever the app does: 500 cards scrolled by in three seconds make at most 40. */
 const FLUSH_EVERY = 75;
@@ -181,10 +181,10 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
     lastFlush = Date.now();
     // Who leaves makes space for others.
     const isLeaving = departed.size > 0;
-    const [group] = isLeaving ? [{ rooms: [...departed], since: undefined }] : groupBySince(unasked());
-    if (!group) return;
+    const { since, rooms: wanted } = isLeaving ? { rooms: [...departed] } : firstGroup(unasked());
+    if (!wanted.length) return;
     const most = Math.max(Math.min(limits.rooms_per_message, limits.message_bytes / LONGEST_ROOM - 1) | 0, 1);
-    const asked = group.rooms.slice(0, most);
+    const asked = wanted.slice(0, most);
     const id = ++lastId;
     if (isLeaving) {
       for (const room of asked) departed.delete(room);
@@ -193,7 +193,7 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
       requests.set(id, asked);
       for (const room of asked) room.request = id;
     }
-    send({ type: isLeaving ? "unsubscribe" : "subscribe", id, rooms: asked.map(({ name }) => name), since: group.since });
+    send({ type: isLeaving ? "unsubscribe" : "subscribe", id, rooms: asked.map(({ name }) => name), since });
     if (departed.size || unasked().length) plan(0);
   }
 
