@@ -25,11 +25,14 @@ export interface ClientOptions {
   idle?: number;
   /** A connection away for this long counts as lost: `status.lost`, events `lost` and `restored`. Default 5000. */
   lostAfter?: number;
-  /**
-   * Full jitter: the n-th wait is random up to `min * 2^n`, and never above `max`. After the loss of a connection, which all
-   * clients of a daemon lose together, up to `min * 2^(n + 4)`. Default 500 and 20000: 0.5, 1, 2 s…, and 8, 16, 20 s.
-   */
+  /** Full jitter: the n-th wait is random up to `min * 2^n`, and never above `max`. Default 500 and 20000. */
   backoff?: { min?: number; max?: number };
+  /**
+   * A connection that breaks is made again at a random moment within this time, and if that fails, within ever twice as
+   * much: all other pages may have lost theirs at the same moment. A planned end says when to come back, and a page that
+   * gets its network back or is seen again does so at once. Default 8000.
+   */
+  spread?: number;
   /** How long a probe of a doubtful socket may stay unanswered. Default 3000. */
   probe?: number;
   /** `auto` takes server-sent events where WebSockets do not get through. Default `auto`. */

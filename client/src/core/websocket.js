@@ -8,6 +8,7 @@
  * @typedef {object} Link one connection, whichever way messages come
  * @property {(message: ClientMessage) => void} send
  * @property {() => void} close politely; nothing is heard afterwards
+ * @property {() => void} [wake] what kept a better way from getting through may be over
  */
 
 /**

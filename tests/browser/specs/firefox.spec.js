@@ -18,7 +18,7 @@ const test = base.extend({
 test.skip(!executablePath, "Firefox is not installed: apt-get install firefox-esr");
 
 async function live(firefox, site, demo, ws, product) {
-  const options = JSON.stringify({ backoff: { min: 50 } });
+  const options = JSON.stringify({ spread: 800, backoff: { min: 50 } });
   await firefox.goto(site.page("live", { http: demo.http, ws, ids: product.id, options }));
   await expect.poll(() => firefox.evaluate(`window.client?.getRoom("product:${product.id}").state`)).toBe("live");
   await shows(firefox, product, "20");

@@ -5,7 +5,7 @@ import { expect } from "./test.js";
 /** Opens it on products, and waits until it is live on them. It comes back sooner than clients do by default. */
 export async function live(page, site, { daemon, ws = daemon.ws, products, how = {}, options = {} }) {
   const ids = products.map(({ id }) => id).join(",");
-  const all = JSON.stringify({ backoff: { min: 50 }, ...options });
+  const all = JSON.stringify({ spread: 800, backoff: { min: 50 }, ...options });
   const told = { http: daemon.http, ws, ids, how: JSON.stringify(how), options: all };
   await page.goto(site.page("live", told));
   for (const { id } of products) {
