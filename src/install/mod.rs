@@ -5,6 +5,7 @@
 //! makes the writers behind it wait too. A lock that is not free is asked for again a little later.
 
 mod assets;
+mod bridge;
 mod error;
 mod file;
 mod query;
@@ -23,6 +24,7 @@ use session::committed;
 
 pub use error::Error;
 pub use file::SqlFile;
+pub use session::connect;
 
 /// Longest wait for a lock, as Postgres writes it. Well below `deadlock_timeout`, one second: where a
 /// writer and a verb wait for each other, the verb gives up before the server ends one of them, which

@@ -1,5 +1,6 @@
 //! What makes the tests short: a database, a daemon, a client.
 
+pub(crate) mod certificates;
 pub(crate) mod client;
 pub(crate) mod command;
 pub(crate) mod daemon;
