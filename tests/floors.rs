@@ -117,7 +117,7 @@ const FLOORS: &[(&str, &[&str])] = &[
 /// Crates that only some modules may know.
 const OUTSIDE: &[(&str, &[&str])] = &[
     ("tokio_postgres", &["capture", "database"]),
-    ("postgres_protocol", &["database", "install"]),
+    ("postgres_protocol", &["database"]),
     ("tokio_rustls", &["database"]),
     ("sqlx", &["install", "demo"]),
     ("axum", &["gateway"]),

@@ -43,6 +43,9 @@ pub enum Error {
     /// The address leads to another server than a moment ago.
     #[error("the connections of one session reached different servers: the address has moved")]
     Elsewhere,
+    /// Changes inside notifications are signed anew.
+    #[error("pgbell was installed anew, and signs changes inside notifications with another key")]
+    Reinstalled,
     /// None of several hosts can be used.
     #[error("no host of the database URL can be used: {}", listed(.0))]
     NoneOf(Vec<(String, Error)>),
@@ -133,6 +136,7 @@ impl Error {
             Self::ReadOnly => "read_only",
             Self::Pooler => "pooler",
             Self::Elsewhere => "elsewhere",
+            Self::Reinstalled => "reinstalled",
             // Whoever answered says more than whoever did not.
             Self::NoneOf(tried) => {
                 let mut reasons = tried.iter().map(|(_, error)| error.reason());

@@ -13,7 +13,7 @@ use super::{
     doorbell::{Doorbell, Seen, Wish},
     epoch,
     listener::{Heard, Listener},
-    log::{LogReader, Read, Stand},
+    log::{self, LogReader, Read, Stand},
     position::Position,
     probe,
     row::LogRow,
@@ -47,7 +47,11 @@ pub(super) async fn run(capture: &Capture, position: &mut Option<Position>) -> R
             None
         }
         (Transport::Doorbell | Transport::Payload, true) => return Err(Error::Pooler),
-        (Transport::Doorbell | Transport::Payload, false) => Some(Listener::start(&server).await?),
+        (Transport::Doorbell, false) => Some(Listener::start(&server, None).await?),
+        (Transport::Payload, false) => {
+            let key = log::payload_key(&first).await?;
+            Some(Listener::start(&server, Some(key)).await?)
+        }
     };
     let upkeep = Upkeep::new(capture, second);
     // Nothing is set, and clients are not told that all is well, before a notification has come
@@ -124,6 +128,10 @@ impl Session<'_> {
                 None => Heard::default(),
             };
             self.capture.metrics.rings.inc_by(heard.rings);
+            self.capture
+                .metrics
+                .foreign_notifications
+                .inc_by(heard.foreign);
             self.doorbell.rang(heard.rings);
             if heard.muted {
                 self.doorbell.heard_muted();
@@ -268,6 +276,10 @@ impl Session<'_> {
     async fn wait(&self, position: &mut Option<Position>) -> Result<bool, Error> {
         let patience = self.doorbell.patience();
         let until = Instant::now() + patience;
+        let rest = self.doorbell.rest();
+        if !rest.is_zero() {
+            sleep(rest).await;
+        }
         if patience > FLUSH_PATIENCE {
             while let Some(position) = position.as_mut().filter(|known| known.waits_for_disk()) {
                 let left = until.saturating_duration_since(Instant::now());

@@ -11,6 +11,7 @@ mod certificate;
 mod encryption;
 mod error;
 mod login;
+mod password;
 mod stream;
 mod trust;
 
@@ -20,6 +21,7 @@ pub use address::{Address, Host, Place};
 pub use encryption::Exposure;
 pub use error::{Error, TlsError};
 pub use login::{LoggedIn, Refusal, log_in};
+pub use password::{new_password, verifier};
 pub use stream::Stream;
 
 /// Connects to one place of `address` and logs in. The caller bounds how long that may take.

@@ -85,6 +85,18 @@ pub enum Error {
         /// As it was given.
         name: String,
     },
+    /// No role of ours can have this name.
+    #[error(
+        "{name} cannot be the name of such a role; use lower-case letters, digits and _, and a name \
+         for each that neither Postgres nor pgbell uses"
+    )]
+    UnfitRole {
+        /// As it was given.
+        name: String,
+    },
+    /// The system gives nothing random.
+    #[error("the system has no randomness to make a password of; give one with --password-file")]
+    NoRandomness,
     /// A file would end the transaction that all files share.
     #[error(
         "{at}: this would end the transaction that all files share; remove begin, commit and \
