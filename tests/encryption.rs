@@ -1,6 +1,6 @@
 //! The way to the database, by both libraries: encryption, whom it believes, and logins.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use pgbell::{
     database::{self, Address},
@@ -10,9 +10,12 @@ use tokio_postgres::SimpleQueryMessage;
 
 use crate::support::{
     certificates::{Authority, Files, Identity, PASSWORD, allow},
+    command::command,
     daemon::Daemon,
     database::Database,
+    program::Program,
     proxy::{Fault, Proxy, Way},
+    relay::Relay,
     server::{Server, change},
     soon,
 };
@@ -338,6 +341,52 @@ async fn logins_of_every_kind_are_the_same_for_both_and_bound_to_the_channel_if_
 }
 
 #[tokio::test]
+async fn somebody_in_between_with_a_certificate_of_their_own_is_found_out_by_channel_binding() {
+    let server = Server::with_roles().await;
+    let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
+    let genuine = ours.server(&NAMES);
+    server.identify(&genuine, &ours).await;
+    let addr = server.addr();
+    let case = async |between: SocketAddr, query: &str, words: &str| {
+        let port = between.port();
+        let url =
+            format!("postgres://worded:{PASSWORD}@127.0.0.1:{port}/shop?sslmode=require&{query}");
+        both(&url, words).await;
+    };
+    // One who speaks TLS to the server, too, so that it offers channel binding.
+    let relay = Relay::start(addr, &theirs.server(&NAMES), true).await;
+    case(relay.addr, "channel_binding=disable", "encrypted").await;
+    case(
+        relay.addr,
+        "channel_binding=prefer",
+        "channel binding check failed",
+    )
+    .await;
+    case(
+        relay.addr,
+        "channel_binding=require",
+        "channel binding check failed",
+    )
+    .await;
+    // One who does not, so that it offers none.
+    let relay = Relay::start(addr, &theirs.server(&NAMES), false).await;
+    case(relay.addr, "channel_binding=disable", "clear").await;
+    case(
+        relay.addr,
+        "channel_binding=require",
+        "did not use channel binding",
+    )
+    .await;
+    // One who shows the server's own certificate, which everybody can have, without having its key.
+    let stolen = Identity {
+        certificate: genuine.certificate.clone(),
+        key: theirs.server(&NAMES).key,
+    };
+    let relay = Relay::start(addr, &stolen, true).await;
+    case(relay.addr, "channel_binding=disable", "BadSignature").await;
+}
+
+#[tokio::test]
 async fn tls_without_asking_is_spoken_with_servers_that_know_it() {
     let server = Server::with_roles().await;
     let ours = Authority::new("ours");
@@ -389,6 +438,64 @@ async fn sockets_are_not_encrypted_and_the_host_that_can_be_trusted_is_found() {
     let why = by_the_tools(&other).await;
     for word in ["takes no encrypted connections", "not for elsewhere"] {
         assert!(why.contains(word), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn whom_the_system_believes_is_believed_when_that_is_said() {
+    let server = Server::with_roles().await;
+    let (ours, files) = (Authority::new("ours"), Files::new());
+    server.identify(&ours.server(&NAMES), &ours).await;
+    let root = files.write("ours.crt", &ours.pem).display().to_string();
+    let url = url(&server, "postgres", "db.internal", "sslrootcert=system");
+    let install = async |settings: &[(&str, &str)]| {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_pgbell"));
+        command.args(["install", "--database-url", &url]);
+        command.env_clear().envs(settings.iter().copied());
+        let output = soon("install", command.output()).await.expect("it runs");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), told)
+    };
+    let (code, told) = install(&[("SSL_CERT_FILE", &root)]).await;
+    assert_eq!(code, Some(0), "{told}");
+    for (file, words) in [
+        (
+            files.write("other.crt", &Authority::new("other").pem),
+            "nobody whom this system believes",
+        ),
+        (files.write("none.crt", ""), "ca-certificates"),
+    ] {
+        let (code, told) = install(&[("SSL_CERT_FILE", &file.display().to_string())]).await;
+        assert_eq!(code, Some(3), "{told}");
+        assert!(told.contains(words) && told.lines().count() == 1, "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_daemon_says_at_its_start_what_is_not_safe_and_refuses_what_cannot_be() {
+    for (query, word) in [
+        ("", "encrypted only if whoever answers wants that"),
+        ("?sslmode=disable", "it is not encrypted"),
+        ("?sslmode=require", "nobody checks who answers"),
+    ] {
+        let url = format!("postgres://u:{PASSWORD}@db.invalid/shop{query}");
+        let mut program = Program::at(&url, &[]).await;
+        let line = program.says("leaves this machine").await;
+        assert!(line.contains("WARN") && line.contains(word), "{line}");
+        assert!(!program.log().join(" ").contains(PASSWORD));
+    }
+    let safe = "postgres://u@db.invalid/shop?sslrootcert=system";
+    let program = Program::at(safe, &[]).await;
+    assert!(!program.log().join(" ").contains("leaves this machine"));
+    let directory = tempfile::tempdir().expect("a directory");
+    let url = "postgres://u@db.invalid/shop?sslmode=verify-full";
+    for arguments in [&["serve"][..], &["install"], &["triggers", "check"]] {
+        let (code, _, told) = command(directory.path(), url, arguments);
+        assert_eq!(code, 2, "{told}");
+        assert!(
+            told.contains("database.url: the database URL does not say whose"),
+            "{told}"
+        );
     }
 }
 

@@ -61,16 +61,18 @@ async fn the_daemon_runs_whole_as_the_role_that_is_made_for_it() {
         let due = "insert into pgbell.schedule (due_at, entity, id, what, events, rooms)
                    values (now(), 'thing', '2', 'due', '{thing:due}', '{room}')";
         database.run(due).await;
-        let upkeep = async {
-            for metric in [
-                "pgbell_scheduled_changes_total",
-                "pgbell_drift_looks_total{reason=\"clean\"}",
-                "pgbell_log_rotations_total{reason=\"idle\"}",
-            ] {
-                while daemon.number(metric).await < 1.0 {}
-            }
-        };
-        soon("upkeep", upkeep).await;
+        let fired = client.next_of("invalidate").await;
+        assert_eq!(
+            fired["changes"][0]["events"][0], "thing:due",
+            "{transport:?}"
+        );
+        for metric in [
+            "pgbell_drift_looks_total{reason=\"clean\"}",
+            "pgbell_log_rotations_total{reason=\"idle\"}",
+        ] {
+            let done = async { while daemon.number(metric).await < 1.0 {} };
+            soon(&format!("{metric} by {transport:?}"), done).await;
+        }
         assert_eq!(daemon.get("/readyz").await.1, "ok\n", "{transport:?}");
         drop(client);
         daemon.stop().await.expect("stopped");

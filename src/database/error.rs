@@ -186,6 +186,11 @@ impl TlsError {
             CertificateError::NotValidYetContext { not_before, .. } => {
                 Self::NotYetValid(time(not_before))
             }
+            CertificateError::BadSignature => Self::Certificate(
+                "BadSignature: whoever answers does not have its key, or it was not signed by whom \
+                 it names"
+                    .into(),
+            ),
             CertificateError::Other(fault) => Self::Certificate(match fault.0.to_string().as_str() {
                 "UnsupportedCertVersion" => "it is of version 1: have one of version 3 made".into(),
                 "CaUsedAsEndEntity" => {
