@@ -65,6 +65,10 @@ const FLOORS: &[(&str, &[&str])] = &[
         "gateway",
         &["hub", "protocol", "room", "status", "telemetry"],
     ),
+    (
+        "description",
+        &["change", "invalidation", "protocol", "room"],
+    ),
     ("install", &["backoff", "catalogue", "database", "room"]),
     (
         "config",
@@ -120,7 +124,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("postgres_protocol", &["database"]),
     ("tokio_rustls", &["database"]),
     ("sqlx", &["install", "demo"]),
-    ("axum", &["gateway"]),
+    ("axum", &["gateway", "demo"]),
     ("figment", &["config"]),
     ("clap", &["cli"]),
 ];

@@ -14,6 +14,7 @@ mod serve;
 mod signals;
 mod sub;
 mod triggers;
+mod types;
 mod uninstall;
 
 use std::{process::ExitCode, time::Duration};
@@ -51,6 +52,8 @@ enum Command {
     Demo(demo::Demo),
     /// Joins rooms and prints what changes in them
     Sub(sub::Sub),
+    /// Writes TypeScript types of the events and rooms of an installation
+    Types(types::Types),
     /// Prints the effective configuration and where each value comes from
     Config(config::Show),
 }
@@ -64,6 +67,7 @@ impl Command {
             Self::Triggers(command) => command.run().await,
             Self::Demo(command) => command.run().await,
             Self::Sub(command) => command.run().await,
+            Self::Types(command) => command.run().await,
             Self::Config(command) => command.run(),
         }
     }

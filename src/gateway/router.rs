@@ -2,12 +2,13 @@
 
 use axum::{Router, routing::get};
 
-use super::{Gateway, client, console, health, upgrade};
+use super::{Gateway, client, console, events, health, upgrade};
 
 /// Every path of the daemon.
 pub(super) fn router(gateway: Gateway) -> Router {
     Router::new()
         .route("/ws", get(upgrade::upgrade))
+        .route("/events", get(events::events))
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .route("/health", get(health::health))
