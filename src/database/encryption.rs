@@ -130,6 +130,11 @@ impl Encryption {
         })
     }
 
+    /// Whether files have to be read before TLS can be spoken.
+    pub(super) fn names_files(&self) -> bool {
+        self.verify != Verify::Nothing || self.client.is_some()
+    }
+
     /// What somebody on a network in between could do.
     pub(super) fn exposure(&self) -> Option<Exposure> {
         match (self.demand, &self.verify) {

@@ -88,9 +88,14 @@ async fn encrypt(
         return Ok(Stream::Tcp(stream));
     }
     // Before the server is asked, so that it is not left waiting for a file.
-    let files = encryption.clone();
-    let config = spawn_blocking(move || trust::read(&files)).await;
-    let config = config.map_err(|error| TlsError::Handshake(error.into()))??;
+    let read = match encryption.names_files() {
+        true => {
+            let files = encryption.clone();
+            let read = spawn_blocking(move || trust::read(&files)).await;
+            Some(read.map_err(|error| TlsError::Handshake(error.into()))??)
+        }
+        false => None,
+    };
     let name = server_name(encryption, place)?;
     if !encryption.is_direct && !offers(&mut stream).await? {
         return match encryption.demand {
@@ -98,6 +103,7 @@ async fn encrypt(
             Demand::Offered | Demand::Never => Ok(Stream::Tcp(stream)),
         };
     }
+    let config = read.map_or_else(|| trust::read(encryption), Ok)?;
     let connector = TlsConnector::from(Arc::new(config));
     let encrypted = connector.connect(name, stream).await;
     let encrypted = match encrypted {
