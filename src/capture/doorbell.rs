@@ -159,8 +159,8 @@ impl Doorbell {
         }
     }
 
-    /// Least time until the next read, whatever rings: while rings are relied upon there is none, but
-    /// any role may ring, and one that goes on is muted. Honest writers do not ring then.
+    /// Least time between two rings that are heeded. While rings are relied upon there is none, but any
+    /// role may ring, and rings that go on are muted. Honest writers do not ring then.
     pub(super) fn rest(&self) -> Duration {
         match self.state {
             State::Armed => Duration::ZERO,

@@ -68,6 +68,7 @@ pub(super) async fn run(capture: &Capture, position: &mut Option<Position>) -> R
         doorbell: Doorbell::new(&capture.database, Instant::now()),
         interest: 0,
         next_due,
+        heeded: Instant::now(),
     };
     if !session.resume(position).await? {
         return Ok(());
@@ -87,6 +88,8 @@ struct Session<'a> {
     /// The interest that those behind us know to be heeded.
     interest: Generation,
     next_due: watch::Sender<Option<tokio::time::Instant>>,
+    /// When a ring was last heeded.
+    heeded: Instant,
 }
 
 impl Session<'_> {
@@ -273,17 +276,15 @@ impl Session<'_> {
 
     /// Waits until something rings or patience ends, and looks meanwhile whether more may be handed
     /// out. Returns false if nobody takes it.
-    async fn wait(&self, position: &mut Option<Position>) -> Result<bool, Error> {
+    async fn wait(&mut self, position: &mut Option<Position>) -> Result<bool, Error> {
         let patience = self.doorbell.patience();
         let until = Instant::now() + patience;
-        let rest = self.doorbell.rest();
-        if !rest.is_zero() {
-            sleep(rest).await;
-        }
+        let rested = self.heeded + self.doorbell.rest();
+        sleep(rested.saturating_duration_since(Instant::now())).await;
         if patience > FLUSH_PATIENCE {
             while let Some(position) = position.as_mut().filter(|known| known.waits_for_disk()) {
                 let left = until.saturating_duration_since(Instant::now());
-                if left.is_zero() || self.rings_within(left.min(FLUSH_PATIENCE)).await {
+                if left.is_zero() || self.heeds_ring_within(left.min(FLUSH_PATIENCE)).await {
                     return Ok(true);
                 }
                 if position.reached_disk(self.log.flush_position().await?)
@@ -293,9 +294,17 @@ impl Session<'_> {
                 }
             }
         }
-        self.rings_within(until.saturating_duration_since(Instant::now()))
-            .await;
+        let left = until.saturating_duration_since(Instant::now());
+        self.heeds_ring_within(left).await;
         Ok(true)
+    }
+
+    async fn heeds_ring_within(&mut self, patience: Duration) -> bool {
+        let rings = self.rings_within(patience).await;
+        if rings {
+            self.heeded = Instant::now();
+        }
+        rings
     }
 
     async fn rings_within(&self, patience: Duration) -> bool {

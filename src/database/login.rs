@@ -63,7 +63,7 @@ pub async fn log_in(
     let mut login = Login {
         address,
         user: address.user()?,
-        stream: stream::open(address, place).await?,
+        stream: Box::pin(stream::open(address, place)).await?,
     };
     let mut parameters = vec![("user", login.user.as_str())];
     if let Some(dbname) = address.login.get_dbname() {
