@@ -48,7 +48,8 @@ impl Session {
     ) -> Result<Self, Error> {
         // Also over encryption and login: a server that accepts and never answers would hold us for
         // ever.
-        let connecting = database::connect(address, place, "pgbell");
+        // In a box, because a handshake is large and those who wait for it live long.
+        let connecting = Box::pin(database::connect(address, place, "pgbell"));
         let (client, connection) = timeout(config.connect_timeout, connecting)
             .await
             .map_err(|_| Error::ConnectTimeout(config.connect_timeout))??;

@@ -86,7 +86,7 @@ impl Capture {
         let mut position: Option<Position> = None;
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         while !self.captured.is_closed() {
-            let ended = session::run(&self, &mut position).await;
+            let ended = Box::pin(session::run(&self, &mut position)).await;
             match ended {
                 Ok(()) => return,
                 Err(error) => {

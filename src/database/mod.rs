@@ -30,8 +30,7 @@ pub async fn connect(
     place: &Place,
     application: &str,
 ) -> Result<(Client, Connection<Stream, Stream>), Error> {
-    // A handshake is large, and whoever waits for it lives long.
-    let stream = Box::pin(stream::open(address, place)).await?;
+    let stream = stream::open(address, place).await?;
     let config = address.login_of_library(application);
     let logged_in = config.connect_raw(stream, stream::Ready).await;
     logged_in.map_err(Error::login)
