@@ -23,6 +23,10 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
  && cp target/release/pgbell /usr/local/bin/pgbell
 
 FROM debian:trixie-slim
+# For sslrootcert=system.
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends ca-certificates \
+ && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --user-group --no-create-home --shell /usr/sbin/nologin pgbell
 COPY --from=build /usr/local/bin/pgbell /usr/local/bin/pgbell
 COPY --from=page /pgbell/examples/storefront/dist /usr/local/share/pgbell/storefront

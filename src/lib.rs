@@ -57,6 +57,7 @@
 //! | 2 | [`invalidation`] | how changes fold |
 //! | 2 | [`history`] | what clients missed, as asked and answered |
 //! | 1 | [`change`], [`interest`], [`catalogue`] | a row of the log, as read; which rooms somebody is in; events and rooms by name |
+//! | 0 | [`database`] | the way to Postgres: URL, sockets, rustls, login |
 //! | 0 | [`cursor`], [`room`], [`status`], [`telemetry`], [`backoff`], [`sabotage`] | values, counters |
 //!
 //! # Invariants
@@ -65,7 +66,7 @@
 //!
 //! - No stage imports another: `capture`, `coalesce` and `hub` do not know that the others exist, and
 //!   `gateway` knows the hub alone.
-//! - No SQL driver outside `capture`, `install` and `demo`; no axum outside `gateway` and `demo`; no figment
+//! - No SQL driver outside `database`, `capture`, `install` and `demo`; no axum outside `gateway` and `demo`; no figment
 //!   outside `config`; no clap outside `cli`.
 //! - No clock and no await in what decides: `window`, `doorbell`, `registry`, `folding`, `drain`,
 //!   `epoch`, `invalidation`, `cursor`. They take `now`; their drivers wait.
@@ -90,6 +91,7 @@ pub mod cli;
 pub mod coalesce;
 pub mod config;
 pub mod cursor;
+pub mod database;
 pub mod demo;
 pub mod gateway;
 pub mod history;

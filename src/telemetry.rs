@@ -86,6 +86,8 @@ metrics! {
     database_losses: ByReason = Family::default(),
     /// Notifications heard from writers.
     rings: Counter = Counter::default(),
+    /// Notifications on our channel that neither a writer nor a daemon has sent.
+    foreign_notifications: Counter = Counter::default(),
     /// Whether writers are told not to ring.
     doorbell_muted: Gauge = Gauge::default(),
     /// Reads of the change log.

@@ -4,6 +4,9 @@
 -- would fail the business write, so what is too long is first sent without old and new, then as "any thing of these
 -- kinds of rooms", and in the end as "anything". Where pgbell.ring is off the change is stored as usual, and found
 -- by the daemon's safety read; where pgbell.tracing is on, what would have been sent is stored for the one who traces.
+--
+-- Any role may notify, so the change is signed with a key that only the owner and the daemon can read. Two hashes, one
+-- in the other: the hash of a text alone would be the beginning of the hash of a longer one.
 create or replace function pgbell.carry()
 returns trigger
 language plpgsql
@@ -11,8 +14,9 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    longest constant int := 7999;
+    longest constant int := 7999 - 32;
     payload text;
+    key     bytea;
 begin
     if lower(coalesce(current_setting('pgbell.ring', true), '')) in ('off', 'false', 'no', '0') then
         return new;
@@ -47,7 +51,9 @@ begin
         return new;
     end if;
 
-    perform pg_notify('pgbell', payload);
+    select payload_key into key from pgbell.install;
+    perform pg_notify('pgbell',
+                      left(encode(sha256(key || sha256(key || convert_to(payload, 'UTF8'))), 'hex'), 32) || payload);
     return null;
 end
 $$;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct DatabaseConfig {
     /// Connection URL, `postgres://user:password@host:port/database`, with several hosts if one of
-    /// them may become the primary. Must reach Postgres itself and not a transaction-mode pooler,
+    /// them may become the primary, and `sslmode` and its like for encryption. Must reach Postgres itself and not a transaction-mode pooler,
     /// through which LISTEN does not work; with transport `poll` it may be one.
     pub url: Secret,
     /// How changes travel from the writers to the daemon.

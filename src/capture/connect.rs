@@ -9,13 +9,12 @@ use std::{
 
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_postgres::{
-    AsyncMessage, Client, Connection, NoTls, Row, SimpleQueryMessage, Socket,
-    config::Config,
-    tls::NoTlsStream,
+    AsyncMessage, Client, Connection, Row, SimpleQueryMessage,
     types::{ToSql, Type},
 };
 
 use super::{DatabaseConfig, Error};
+use crate::database::{self, Address, Place, Stream};
 
 /// How much longer than the server we wait for a statement: the server's own answer says more.
 const MARGIN: Duration = Duration::from_secs(1);
@@ -43,15 +42,17 @@ impl Session {
     /// must not wait for anything.
     pub(super) async fn open(
         config: &DatabaseConfig,
-        target: &Config,
+        address: &Address,
+        place: &Place,
         hear: impl FnMut(Option<&str>) + Send + 'static,
     ) -> Result<Self, Error> {
-        // The library's own bound covers only the TCP handshake; a server that accepts and never
-        // answers would hold us for ever.
-        let (client, connection) = timeout(config.connect_timeout, target.connect(NoTls))
+        // Also over encryption and login: a server that accepts and never answers would hold us for
+        // ever.
+        // In a box, because a handshake is large and those who wait for it live long.
+        let connecting = Box::pin(database::connect(address, place, "pgbell"));
+        let (client, connection) = timeout(config.connect_timeout, connecting)
             .await
-            .map_err(|_| Error::ConnectTimeout(config.connect_timeout))?
-            .map_err(Error::connect)?;
+            .map_err(|_| Error::ConnectTimeout(config.connect_timeout))??;
         let ended = Arc::new(OnceLock::new());
         Ok(Self {
             client,
@@ -149,7 +150,7 @@ impl Session {
 }
 
 async fn drive(
-    mut connection: Connection<Socket, NoTlsStream>,
+    mut connection: Connection<Stream, Stream>,
     mut hear: impl FnMut(Option<&str>),
     ended: Arc<OnceLock<Arc<tokio_postgres::Error>>>,
 ) {

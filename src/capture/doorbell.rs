@@ -21,6 +21,9 @@ const QUIET_FOR: Duration = Duration::from_secs(1);
 /// How far the time between polls stretches while they find nothing.
 const MAX_STRETCH: u32 = 8;
 
+/// Longest time for which a ring is not heeded.
+const LONGEST_REST: Duration = Duration::from_millis(5);
+
 /// What the driver should do to the flag.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Wish {
@@ -153,6 +156,15 @@ impl Doorbell {
             _ if self.transport == Transport::Payload => self.safety_interval,
             State::Armed => self.safety_interval,
             State::Muted | State::Arming(_) => self.stretched(),
+        }
+    }
+
+    /// Least time between two rings that are heeded. While rings are relied upon there is none, but any
+    /// role may ring, and rings that go on are muted. Honest writers do not ring then.
+    pub(super) fn rest(&self) -> Duration {
+        match self.state {
+            State::Armed => Duration::ZERO,
+            State::Muted | State::Arming(_) => self.poll_interval.min(LONGEST_REST),
         }
     }
 
@@ -359,6 +371,28 @@ mod tests {
             Some(Wish::Mute),
             "nobody else may arm it"
         );
+    }
+
+    #[test]
+    fn strangers_who_go_on_ringing_are_heard_for_a_moment_and_then_at_the_pace_of_polls() {
+        let (mut bell, mut now) = armed();
+        assert_eq!(bell.rest(), Duration::ZERO);
+        bell.rang(1000);
+        now += LOUD_FOR;
+        assert_eq!(bell.after_read(QUIET, now), Some(Wish::Mute));
+        bell.muted(now);
+        let muted = Seen {
+            muted: true,
+            ..QUIET
+        };
+        for _ in 0..10 {
+            assert_eq!(bell.rest(), Duration::from_millis(5));
+            bell.rang(10_000);
+            now += QUIET_FOR;
+            assert_eq!(bell.after_read(muted, now), None, "not armed for them");
+        }
+        now += QUIET_FOR;
+        assert_eq!(bell.after_read(muted, now), Some(Wish::Arm));
     }
 
     #[test]

@@ -1,25 +1,15 @@
-use std::{error::Error as _, fmt::Write, io, sync::Arc, time::Duration};
+use std::{error::Error as _, fmt::Write, sync::Arc, time::Duration};
 
 use tokio_postgres::error::{Severity, SqlState};
+
+use crate::database;
 
 /// Why a capture session ended.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The URL is not one.
-    #[error("the database URL is not valid")]
-    Url(#[source] tokio_postgres::Error),
-    /// The URL's hosts make no sense together.
-    #[error("the database URL {0}")]
-    Hosts(&'static str),
-    /// The URL asks for an encrypted connection.
-    #[error("this version does not encrypt connections to the database: leave sslmode=require out")]
-    Encryption,
-    /// A host of the URL has no address.
-    #[error("cannot find the address of the database")]
-    Lookup(#[source] io::Error),
-    /// No connection could be made.
-    #[error("cannot connect to the database")]
-    Connect(#[source] tokio_postgres::Error),
+    /// The URL cannot be used, or no connection could be made as it says.
+    #[error(transparent)]
+    Connect(database::Error),
     /// The server is starting, stopping or recovering.
     #[error("the database is up, but takes no connections yet")]
     StartingUp(#[source] tokio_postgres::Error),
@@ -53,6 +43,9 @@ pub enum Error {
     /// The address leads to another server than a moment ago.
     #[error("the connections of one session reached different servers: the address has moved")]
     Elsewhere,
+    /// Changes inside notifications are signed anew.
+    #[error("pgbell was installed anew, and signs changes inside notifications with another key")]
+    Reinstalled,
     /// None of several hosts can be used.
     #[error("no host of the database URL can be used: {}", listed(.0))]
     NoneOf(Vec<(String, Error)>),
@@ -97,16 +90,21 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// Tells a refusal that is over by itself from one that somebody has to look after.
-    pub(super) fn connect(source: tokio_postgres::Error) -> Self {
+/// Tells a refusal that is over by itself from one that somebody has to look after.
+impl From<database::Error> for Error {
+    fn from(error: database::Error) -> Self {
+        let database::Error::Login(source) = error else {
+            return Self::Connect(error);
+        };
         match source.code() {
             Some(&SqlState::CANNOT_CONNECT_NOW) => Self::StartingUp(source),
             Some(&SqlState::TOO_MANY_CONNECTIONS) => Self::TooManyConnections(source),
-            _ => Self::Connect(source),
+            _ => Self::Connect(database::Error::Login(source)),
         }
     }
+}
 
+impl Error {
     /// What became of each host that was tried.
     pub(super) fn none_of(mut tried: Vec<(String, Self)>) -> Self {
         match tried.len() {
@@ -129,8 +127,7 @@ impl Error {
     /// A short name for metrics.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Url(_) | Self::Hosts(_) | Self::Encryption => "url",
-            Self::Connect(_) | Self::Lookup(_) => "connect",
+            Self::Connect(error) => error.reason(),
             Self::StartingUp(_) => "starting_up",
             Self::TooManyConnections(_) => "too_many_connections",
             Self::ConnectTimeout(_) => "connect_timeout",
@@ -139,6 +136,7 @@ impl Error {
             Self::ReadOnly => "read_only",
             Self::Pooler => "pooler",
             Self::Elsewhere => "elsewhere",
+            Self::Reinstalled => "reinstalled",
             // Whoever answered says more than whoever did not.
             Self::NoneOf(tried) => {
                 let mut reasons = tried.iter().map(|(_, error)| error.reason());

@@ -14,10 +14,12 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::{Error, connect::Session, server::Server};
+use super::{Error, connect::Session, server::Server, signature::Key};
 
-/// Most changes of the `payload` transport held for the reader; what more come is a gap.
+/// Most changes of the `payload` transport held for the reader, and most bytes of them; what more
+/// come is a gap.
 const MAX_PAYLOADS: usize = 20_000;
+const MAX_PAYLOAD_BYTES: usize = 32 << 20;
 
 /// What was heard since somebody last looked.
 #[derive(Debug, Default)]
@@ -30,9 +32,26 @@ pub(super) struct Heard {
     pub(super) payloads: VecDeque<String>,
     /// Whether more changes came inside notifications than were held.
     pub(super) overflowed: bool,
+    /// Notifications that neither a writer nor a daemon has sent.
+    pub(super) foreign: u64,
+    payload_bytes: usize,
     /// Whether the connection has ended.
     pub(super) ended: bool,
 }
+
+impl Heard {
+    fn hold(&mut self, change: &str) {
+        self.payload_bytes += change.len();
+        if self.payloads.len() < MAX_PAYLOADS && self.payload_bytes <= MAX_PAYLOAD_BYTES {
+            self.payloads.push_back(change.to_owned());
+        } else {
+            self.overflowed = true;
+        }
+    }
+}
+
+/// What heartbeats begin with.
+const BEAT: &str = "beat ";
 
 /// Where the listener leaves what it hears.
 #[derive(Debug, Default)]
@@ -71,10 +90,14 @@ impl Bell {
         }
     }
 
-    fn hear(&self, payload: &str, beat: &str) {
+    /// Every role may notify: what is heard here wakes the reader, and no more than that, unless it is
+    /// a change that is signed.
+    fn hear(&self, payload: &str, beat: &str, key: Option<&Key>) {
         if let Some(number) = payload.strip_prefix(beat) {
-            if let Ok(number) = number.parse() {
-                self.beat.store(number, Ordering::Release);
+            let number = number.parse().unwrap_or(u64::MAX);
+            // Nobody else makes later ones seem to have come already.
+            if number <= self.sent.load(Ordering::Relaxed) {
+                self.beat.fetch_max(number, Ordering::AcqRel);
                 self.beaten.notify_one();
             }
             return;
@@ -83,12 +106,15 @@ impl Bell {
         match payload {
             "" => heard.rings += 1,
             "muted" => heard.muted = true,
-            change if change.starts_with('{') && heard.payloads.len() < MAX_PAYLOADS => {
-                heard.payloads.push_back(change.to_owned());
-            }
-            change if change.starts_with('{') => heard.overflowed = true,
-            // Another daemon's heartbeat, or a stranger on our channel.
-            _ => return,
+            // Another daemon's.
+            _ if payload.starts_with(BEAT) => return,
+            _ => match key.and_then(|key| key.opened(payload)) {
+                Some(change) => heard.hold(change),
+                None => {
+                    heard.foreign += 1;
+                    return;
+                }
+            },
         }
         self.woken.notify_one();
     }
@@ -109,19 +135,22 @@ pub(super) struct Listener {
     pub(super) bell: Arc<Bell>,
     /// What this session's heartbeats begin with.
     pub(super) beat: String,
+    /// What changes inside notifications are signed with.
+    pub(super) key: Option<Key>,
     session: Session,
 }
 
 impl Listener {
     /// Connects and listens. When this returns, LISTEN has committed: whatever commits from now on
     /// is heard, and whatever committed before is visible to a read that starts now.
-    pub(super) async fn start(server: &Server) -> Result<Self, Error> {
+    /// Changes inside notifications are taken if they are signed with `key`.
+    pub(super) async fn start(server: &Server, key: Option<Key>) -> Result<Self, Error> {
         let bell = Arc::new(Bell::default());
-        let beat = format!("beat {:x} ", fastrand::u64(..));
+        let beat = format!("{BEAT}{:x} ", fastrand::u64(..));
         let hear = {
-            let (bell, beat) = (bell.clone(), beat.clone());
+            let (bell, beat, key) = (bell.clone(), beat.clone(), key.clone());
             move |payload: Option<&str>| match payload {
-                Some(payload) => bell.hear(payload, &beat),
+                Some(payload) => bell.hear(payload, &beat, key.as_ref()),
                 None => bell.end(),
             }
         };
@@ -132,6 +161,7 @@ impl Listener {
         Ok(Self {
             bell,
             beat,
+            key,
             session,
         })
     }
@@ -143,5 +173,50 @@ impl Listener {
             return Err(Error::ListenerEnded(self.session.end()));
         }
         Ok(heard)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stranger_can_wake_the_reader_and_no_more() {
+        for key in [None, Some(Key(b"key".to_vec()))] {
+            let bell = Bell::default();
+            bell.next_beat();
+            for payload in [
+                "beat 7 2",
+                "beat 7 18446744073709551615",
+                "beat 7 99999999999999999999",
+                "beat 7 x",
+                "beat 8 1",
+            ] {
+                bell.hear(payload, "beat 7 ", key.as_ref());
+            }
+            assert_eq!(bell.beat.load(Ordering::Relaxed), 0);
+            let heard = bell.take();
+            assert_eq!((heard.rings, heard.muted, heard.foreign), (0, false, 0));
+
+            bell.hear("", "beat 7 ", key.as_ref());
+            bell.hear("muted", "beat 7 ", key.as_ref());
+            for payload in ["{}", "x", "0123456789abcdef0123456789abcdef{}", "ünü"] {
+                bell.hear(payload, "beat 7 ", key.as_ref());
+            }
+            let heard = bell.take();
+            assert_eq!((heard.rings, heard.muted, heard.foreign), (1, true, 4));
+            assert!(heard.payloads.is_empty() && !heard.overflowed);
+        }
+    }
+
+    #[test]
+    fn changes_beyond_the_bounds_are_a_gap() {
+        let mut heard = Heard::default();
+        let change = "x".repeat(8000);
+        for _ in 0..MAX_PAYLOADS {
+            heard.hold(&change);
+        }
+        let held: usize = heard.payloads.iter().map(String::len).sum();
+        assert!(heard.overflowed && held <= MAX_PAYLOAD_BYTES);
     }
 }

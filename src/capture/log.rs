@@ -19,6 +19,7 @@ use super::{
     connect::Session,
     position::{Incarnation, Lsn, last_record},
     row::{LogRow, Xid8, columns_of_change},
+    signature::Key,
 };
 use crate::{
     change::Change,
@@ -101,6 +102,13 @@ pub(super) async fn stand(session: &Session) -> Result<Stand, Error> {
         written: row.get::<_, PgLsn>(3).into(),
         incarnation: row.get(4),
     })
+}
+
+/// Asks what changes inside notifications are signed with.
+pub(super) async fn payload_key(session: &Session) -> Result<Key, Error> {
+    let query = "select payload_key from pgbell.install";
+    let row = session.row("read the key of payloads", query, &[]).await?;
+    Ok(Key(row.get(0)))
 }
 
 /// What one read brought.

@@ -2,7 +2,7 @@
 //!
 //! `server` finds the host that can be written to and `probe` what would make a connection useless.
 //! `session` drives one set of connections: `listener` hears the doorbell and never waits for
-//! anything, `log` reads what became visible, `upkeep` does what somebody has to do for the log.
+//! anything, `signature` tells changes from what strangers notify, `log` reads what became visible, `upkeep` does what somebody has to do for the log.
 //! `doorbell` decides whether writers should ring, `epoch` whether a position can still be trusted,
 //! `position` how much of what was read may be handed out. `history` reads what clients missed,
 //! `queue` watches the server's notification queue, and `drift` the triggers.
@@ -24,6 +24,7 @@ mod queue;
 mod row;
 mod server;
 mod session;
+mod signature;
 mod upkeep;
 
 use std::time::Duration;
@@ -85,7 +86,7 @@ impl Capture {
         let mut position: Option<Position> = None;
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         while !self.captured.is_closed() {
-            let ended = session::run(&self, &mut position).await;
+            let ended = Box::pin(session::run(&self, &mut position)).await;
             match ended {
                 Ok(()) => return,
                 Err(error) => {

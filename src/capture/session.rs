@@ -13,7 +13,7 @@ use super::{
     doorbell::{Doorbell, Seen, Wish},
     epoch,
     listener::{Heard, Listener},
-    log::{LogReader, Read, Stand},
+    log::{self, LogReader, Read, Stand},
     position::Position,
     probe,
     row::LogRow,
@@ -47,7 +47,11 @@ pub(super) async fn run(capture: &Capture, position: &mut Option<Position>) -> R
             None
         }
         (Transport::Doorbell | Transport::Payload, true) => return Err(Error::Pooler),
-        (Transport::Doorbell | Transport::Payload, false) => Some(Listener::start(&server).await?),
+        (Transport::Doorbell, false) => Some(Listener::start(&server, None).await?),
+        (Transport::Payload, false) => {
+            let key = log::payload_key(&first).await?;
+            Some(Listener::start(&server, Some(key)).await?)
+        }
     };
     let upkeep = Upkeep::new(capture, second);
     // Nothing is set, and clients are not told that all is well, before a notification has come
@@ -64,6 +68,7 @@ pub(super) async fn run(capture: &Capture, position: &mut Option<Position>) -> R
         doorbell: Doorbell::new(&capture.database, Instant::now()),
         interest: 0,
         next_due,
+        heeded: Instant::now(),
     };
     if !session.resume(position).await? {
         return Ok(());
@@ -83,6 +88,8 @@ struct Session<'a> {
     /// The interest that those behind us know to be heeded.
     interest: Generation,
     next_due: watch::Sender<Option<tokio::time::Instant>>,
+    /// When a ring was last heeded.
+    heeded: Instant,
 }
 
 impl Session<'_> {
@@ -124,6 +131,10 @@ impl Session<'_> {
                 None => Heard::default(),
             };
             self.capture.metrics.rings.inc_by(heard.rings);
+            self.capture
+                .metrics
+                .foreign_notifications
+                .inc_by(heard.foreign);
             self.doorbell.rang(heard.rings);
             if heard.muted {
                 self.doorbell.heard_muted();
@@ -265,13 +276,15 @@ impl Session<'_> {
 
     /// Waits until something rings or patience ends, and looks meanwhile whether more may be handed
     /// out. Returns false if nobody takes it.
-    async fn wait(&self, position: &mut Option<Position>) -> Result<bool, Error> {
+    async fn wait(&mut self, position: &mut Option<Position>) -> Result<bool, Error> {
         let patience = self.doorbell.patience();
         let until = Instant::now() + patience;
+        let rested = self.heeded + self.doorbell.rest();
+        sleep(rested.saturating_duration_since(Instant::now())).await;
         if patience > FLUSH_PATIENCE {
             while let Some(position) = position.as_mut().filter(|known| known.waits_for_disk()) {
                 let left = until.saturating_duration_since(Instant::now());
-                if left.is_zero() || self.rings_within(left.min(FLUSH_PATIENCE)).await {
+                if left.is_zero() || self.heeds_ring_within(left.min(FLUSH_PATIENCE)).await {
                     return Ok(true);
                 }
                 if position.reached_disk(self.log.flush_position().await?)
@@ -281,9 +294,17 @@ impl Session<'_> {
                 }
             }
         }
-        self.rings_within(until.saturating_duration_since(Instant::now()))
-            .await;
+        let left = until.saturating_duration_since(Instant::now());
+        self.heeds_ring_within(left).await;
         Ok(true)
+    }
+
+    async fn heeds_ring_within(&mut self, patience: Duration) -> bool {
+        let rings = self.rings_within(patience).await;
+        if rings {
+            self.heeded = Instant::now();
+        }
+        rings
     }
 
     async fn rings_within(&self, patience: Duration) -> bool {

@@ -13,7 +13,7 @@ use tokio::{
 use tokio_postgres::types::{ToSql, Type};
 
 use super::{
-    Capture, Error, connect::Session, doorbell::Wish, drift, error, listener::Listener, queue,
+    Capture, Error, connect::Session, doorbell::Wish, drift, error, listener::Listener, log, queue,
     server::Server,
 };
 use crate::telemetry::Reason;
@@ -122,6 +122,7 @@ impl<'a> Upkeep<'a> {
         loop {
             ticks.tick().await;
             self.beat(listener).await?;
+            self.has_the_key(listener).await?;
         }
     }
 
@@ -162,6 +163,19 @@ impl<'a> Upkeep<'a> {
             self.capture.metrics.heartbeat_seconds.observe(taken);
         }
         Ok(())
+    }
+
+    /// A pgbell that was installed anew signs with another key, and everything would seem to be a
+    /// stranger's.
+    async fn has_the_key(&self, listener: Option<&Listener>) -> Result<(), Error> {
+        let Some(key) = listener.and_then(|listener| listener.key.as_ref()) else {
+            return Ok(());
+        };
+        if log::payload_key(&self.session).await? == *key {
+            Ok(())
+        } else {
+            Err(Error::Reinstalled)
+        }
     }
 
     /// Waits until moments have been fired. The reader does not wait for a ring of ours, which may be

@@ -86,7 +86,9 @@ impl From<install::Error> for Failure {
     fn from(error: install::Error) -> Self {
         let code = match error {
             install::Error::Unreachable { .. } => UNREACHABLE,
-            install::Error::UnfitEntity { .. } => USAGE,
+            install::Error::UnfitEntity { .. }
+            | install::Error::UnfitRole { .. }
+            | install::Error::Url { .. } => USAGE,
             _ => PROBLEM,
         };
         let line = one_line(&error);

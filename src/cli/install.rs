@@ -1,7 +1,12 @@
+use std::{fs, path::PathBuf};
+
 use clap::Args;
 
 use super::{Failure, database::Database, output};
-use crate::{config::masked, install};
+use crate::{
+    config::{masked, with_login},
+    install::{self, Roles},
+};
 
 /// `pgbell install`
 #[derive(Args, Debug)]
@@ -11,16 +16,45 @@ pub(super) struct Install {
     /// Print the SQL for a new installation instead of running it
     #[arg(long)]
     print: bool,
+    /// Make the role that the daemon logs in as, too, and print its URL once if its password is new
+    #[arg(long)]
+    roles: bool,
+    /// Name of the role that the daemon logs in as
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "roles",
+        default_value = "pgbell_login"
+    )]
+    daemon_role: String,
+    /// Make a role without any right that room rules written in SQL run as
+    #[arg(long, value_name = "NAME", requires = "roles")]
+    rules_role: Option<String>,
+    /// File with the password of the daemon's role; otherwise a new role gets one that is made up
+    #[arg(long, value_name = "FILE", requires = "roles")]
+    password_file: Option<PathBuf>,
 }
 
 impl Install {
     pub(super) async fn run(self) -> Result<(), Failure> {
+        let roles = self
+            .roles
+            .then(|| Roles::new(&self.daemon_role, self.rules_role.as_deref()));
+        let roles = roles.transpose()?;
+        let password = self.password_file.map(read_password).transpose()?;
         if self.print {
-            return Ok(output::text(&install::install_script())?);
+            let script = match &roles {
+                None => install::install_script(),
+                Some(roles) => install::install_script_with_roles(roles, password.as_deref()),
+            };
+            return Ok(output::text(&script)?);
         }
         let config = self.database.require()?;
         let url = config.database.url.reveal();
-        let installed = install::install(url).await?;
+        let installed = match &roles {
+            None => install::install(url).await?,
+            Some(roles) => with_roles(url, roles, password.as_deref()).await?,
+        };
         eprintln!("installed in {}", masked(url));
         if !installed.told_of_ddl {
             eprintln!(
@@ -30,4 +64,34 @@ impl Install {
         }
         Ok(())
     }
+}
+
+async fn with_roles(
+    url: &str,
+    roles: &Roles,
+    password: Option<&str>,
+) -> Result<install::Installed, Failure> {
+    let (installed, made_up) = install::install_with_roles(url, roles, password).await?;
+    let daemon = roles.daemon();
+    match (made_up, password) {
+        (Some(password), _) => {
+            eprintln!("role {daemon} is new; this is its URL, and nobody can show it again:");
+            output::line(&with_login(url, daemon, &password))?;
+        }
+        (None, Some(_)) => eprintln!("role {daemon} has the password of the file"),
+        (None, None) => eprintln!("role {daemon} was there already and keeps its password"),
+    }
+    Ok(installed)
+}
+
+fn read_password(file: PathBuf) -> Result<String, Failure> {
+    let name = format!("--password-file {}", file.display());
+    let text = fs::read_to_string(file).map_err(|error| Failure::usage(&name, &error))?;
+    let password = text.trim_end_matches(['\r', '\n']);
+    if password.is_empty() || password.contains(['\r', '\n', '\0']) {
+        return Err(Failure::wrong(format!(
+            "{name} must hold one line, the password"
+        )));
+    }
+    Ok(password.to_owned())
 }

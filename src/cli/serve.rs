@@ -29,8 +29,15 @@ impl Serve {
             value,
         });
         let config = self.database.load(listen)?.with_database()?;
-        check_url(&config.database).map_err(|error| Failure::usage("database.url", &error))?;
+        let exposure =
+            check_url(&config.database).map_err(|error| Failure::usage("database.url", &error))?;
         announce(&config);
+        if let Some(exposure) = exposure {
+            warn!(
+                "the connection to the database leaves this machine, and {exposure}: add \
+                 sslmode=verify-full and sslrootcert to database.url"
+            );
+        }
         raise_open_files();
         let handed_over = handed_over()?;
         let outcome = until_stopped(async |stop| {

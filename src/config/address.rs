@@ -25,6 +25,29 @@ pub fn masked(url: &str) -> String {
     format!("{scheme}://{authority}{}", masked_query(tail))
 }
 
+/// The URL with another login, which also leaves out how the first one proves who it is.
+pub fn with_login(url: &str, user: &str, password: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.into();
+    };
+    let (authority, tail) = split_authority(rest);
+    let hosts = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, hosts)| hosts);
+    let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
+    let of_login = ["user", "password", "sslcert", "sslkey"];
+    let others = query.split('&').filter(|pair| {
+        let key = pair.split_once('=').map_or(*pair, |(key, _)| key);
+        !key.is_empty() && !of_login.contains(&key)
+    });
+    let others: Vec<_> = others.collect();
+    let mark = if others.is_empty() { "" } else { "?" };
+    format!(
+        "{scheme}://{user}:{password}@{hosts}{path}{mark}{}",
+        others.join("&")
+    )
+}
+
 /// The authority ends at the first `/` or `?` after the last `@`, since an unescaped password may
 /// contain either.
 fn split_authority(rest: &str) -> (&str, &str) {
@@ -48,7 +71,28 @@ fn masked_query(tail: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::masked;
+    use super::{masked, with_login};
+
+    #[test]
+    fn another_login_keeps_the_way_and_nothing_of_the_first_login() {
+        for (url, expected) in [
+            (
+                "postgres://a:hunter2@h:1,i:2/db",
+                "postgres://u:p@h:1,i:2/db",
+            ),
+            ("postgres://h/db", "postgres://u:p@h/db"),
+            (
+                "postgres://a@h/db?sslmode=verify-full&sslcert=/c&sslrootcert=/r&sslkey=/k",
+                "postgres://u:p@h/db?sslmode=verify-full&sslrootcert=/r",
+            ),
+            (
+                "postgresql:///db?host=/run/pg&user=a&password=hunter2",
+                "postgresql://u:p@/db?host=/run/pg",
+            ),
+        ] {
+            assert_eq!(with_login(url, "u", "p"), expected);
+        }
+    }
 
     #[test]
     fn a_password_is_never_shown_wherever_it_stands() {

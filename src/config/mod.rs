@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{capture, catalogue, coalesce, gateway, hub};
 
-pub use address::masked;
+pub use address::{masked, with_login};
 pub use error::Error;
 pub use source::Flag;
 

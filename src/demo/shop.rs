@@ -46,20 +46,19 @@ const FOREIGN_TABLES: &str = "
 /// Installs pgbell and opens the shop. Harmless to repeat; touches nothing if the database is
 /// somebody's own.
 pub(super) async fn open(url: &str) -> Result<(), Error> {
-    if let Some(tables) = foreign_tables(url).await.map_err(Error::Unreachable)? {
+    let mut connection = install::connect(url).await?;
+    let foreign = foreign_tables(&mut connection).await;
+    if let Some(tables) = foreign.map_err(Error::Unreachable)? {
         return Err(Error::Occupied(tables));
     }
+    connection.close().await.map_err(Error::Unreachable)?;
     install::install(url).await?;
     install::run(url, &SHOP).await?;
     triggers::apply(url, &TRIGGERS).await?;
     Ok(())
 }
 
-async fn foreign_tables(url: &str) -> Result<Option<String>, sqlx::Error> {
-    let mut connection = PgConnection::connect(url).await?;
-    let tables = sqlx::query_scalar(FOREIGN_TABLES)
-        .fetch_one(&mut connection)
-        .await?;
-    connection.close().await?;
-    Ok(tables)
+async fn foreign_tables(connection: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
+    let tables = sqlx::query_scalar(FOREIGN_TABLES);
+    tables.fetch_one(connection).await
 }

@@ -35,6 +35,7 @@ pub(super) static MIGRATIONS: &[Migration] = &[
     migration!(4, "histories", "migrations/0004_histories.sql"),
     migration!(5, "recurring", "migrations/0005_recurring.sql"),
     migration!(6, "drift", "migrations/0006_drift.sql"),
+    migration!(7, "payload key", "migrations/0007_payload_key.sql"),
 ];
 
 /// Replaced by every install. A function stands after those it calls.

@@ -1,6 +1,9 @@
+use std::error::Error as _;
+
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 
 use super::SqlFile;
+use crate::database;
 
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 const DEADLOCK_DETECTED: &str = "40P01";
@@ -11,6 +14,12 @@ const INSUFFICIENT_PRIVILEGE: &str = "42501";
 /// Why nothing was changed in the database.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The URL cannot be used.
+    #[error("database.url: {reason}")]
+    Url {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// No connection, or no login.
     #[error("cannot reach the database: {reason}")]
     Unreachable {
@@ -76,6 +85,18 @@ pub enum Error {
         /// As it was given.
         name: String,
     },
+    /// No role of ours can have this name.
+    #[error(
+        "{name} cannot be the name of such a role; use lower-case letters, digits and _, and a name \
+         for each that neither Postgres nor pgbell uses"
+    )]
+    UnfitRole {
+        /// As it was given.
+        name: String,
+    },
+    /// The system gives nothing random.
+    #[error("the system has no randomness to make a password of; give one with --password-file")]
+    NoRandomness,
     /// A file would end the transaction that all files share.
     #[error(
         "{at}: this would end the transaction that all files share; remove begin, commit and \
@@ -130,6 +151,35 @@ impl Error {
             sqlx::Error::Io(error) => error.to_string(),
             other => server_error(other).map_or_else(|| other.to_string(), reason),
         };
+        Self::Unreachable { reason }
+    }
+
+    /// No connection, with its causes. A URL that cannot be used is told from a server that cannot.
+    pub(super) fn unreachable(error: &database::Error) -> Self {
+        let mut reason = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            reason = format!("{reason}: {error}");
+            cause = error.source();
+        }
+        if error.reason() == "url" {
+            return Self::Url { reason };
+        }
+        let said = reason.strip_prefix("cannot connect to the database: ");
+        let reason = said.unwrap_or(&reason).to_owned();
+        Self::Unreachable { reason }
+    }
+
+    /// What became of each address that was tried.
+    pub(super) fn none_of(mut refused: Vec<(&str, Self)>) -> Self {
+        if refused.len() == 1 {
+            return refused.remove(0).1;
+        }
+        let each = refused.iter().map(|(host, error)| match error {
+            Self::Unreachable { reason } => format!("{host}: {reason}"),
+            other => format!("{host}: {other}"),
+        });
+        let reason = each.collect::<Vec<_>>().join("; ");
         Self::Unreachable { reason }
     }
 

@@ -5,9 +5,11 @@
 //! makes the writers behind it wait too. A lock that is not free is asked for again a little later.
 
 mod assets;
+mod bridge;
 mod error;
 mod file;
 mod query;
+mod roles;
 mod script;
 mod session;
 pub mod triggers;
@@ -21,8 +23,12 @@ use assets::{CORE, FINISH, MIGRATIONS, UNINSTALL};
 use query::query_scalar;
 use session::committed;
 
+use crate::database::{new_password, verifier};
+
 pub use error::Error;
 pub use file::SqlFile;
+pub use roles::Roles;
+pub use session::connect;
 
 /// Longest wait for a lock, as Postgres writes it. Well below `deadlock_timeout`, one second: where a
 /// writer and a verb wait for each other, the verb gives up before the server ends one of them, which
@@ -41,21 +47,50 @@ pub struct Installed {
 
 /// Installs schema `pgbell`, or brings it up to date. Harmless to repeat.
 pub async fn install(url: &str) -> Result<Installed, Error> {
+    committed(url, async |connection| bring_up_to_date(connection).await).await
+}
+
+/// The same, with the roles that a daemon is run with. A daemon's role that is new gets `password` or,
+/// where there is none, one that is made up and returned; one that is there keeps its own, unless
+/// there is a `password`.
+pub async fn install_with_roles(
+    url: &str,
+    roles: &Roles,
+    password: Option<&str>,
+) -> Result<(Installed, Option<String>), Error> {
+    let made_up = match password {
+        Some(_) => None,
+        None => Some(new_password().ok_or(Error::NoRandomness)?),
+    };
+    let verifier = verifier(password.or(made_up.as_deref()).unwrap_or_default());
     committed(url, async |connection| {
-        migrator()
-            .run(&mut *connection)
+        let installed = bring_up_to_date(connection).await?;
+        let known = query_scalar("select count(*) > 0 from pg_roles where rolname = $1")
+            .bind(roles.daemon().to_owned())
+            .fetch_one(&mut *connection)
             .await
-            .map_err(migration_error)?;
-        execute(connection, CORE.iter().chain([&FINISH])).await?;
-        let told_of_ddl = query_scalar(
-            "select count(*) = 2 from pg_event_trigger where evtname in ('pgbell_drift', 'pgbell_drift_drop')",
-        )
-        .fetch_one(connection)
-        .await
-        .map_err(|source| Error::statement("look for the event triggers", &source))?;
-        Ok(Installed { told_of_ddl })
+            .map_err(|source| Error::statement("look for the daemon's role", &source))?;
+        let keeps_its_own = known && made_up.is_some();
+        let verifier = (!keeps_its_own).then_some(verifier.as_str());
+        roles.sql(verifier).execute(connection).await?;
+        Ok((installed, made_up.clone().filter(|_| !keeps_its_own)))
     })
     .await
+}
+
+async fn bring_up_to_date(connection: &mut PgConnection) -> Result<Installed, Error> {
+    migrator()
+        .run(&mut *connection)
+        .await
+        .map_err(migration_error)?;
+    execute(connection, CORE.iter().chain([&FINISH])).await?;
+    let told_of_ddl = query_scalar(
+        "select count(*) = 2 from pg_event_trigger where evtname in ('pgbell_drift', 'pgbell_drift_drop')",
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(|source| Error::statement("look for the event triggers", &source))?;
+    Ok(Installed { told_of_ddl })
 }
 
 /// Runs files as they are, all or none: tables and rows that are not pgbell's.
@@ -66,7 +101,12 @@ pub async fn run(url: &str, files: &[SqlFile]) -> Result<(), Error> {
 /// The SQL of [`install`] for a database without pgbell: what a careful administrator reads and
 /// runs by hand. A later [`install`] takes it from there.
 pub fn install_script() -> String {
-    script::install()
+    script::install(&[])
+}
+
+/// The SQL of [`install_with_roles`]. Without a password the daemon's role has none.
+pub fn install_script_with_roles(roles: &Roles, password: Option<&str>) -> String {
+    script::install(&[roles.sql(password.map(verifier).as_deref())])
 }
 
 /// Removes schema `pgbell` with its triggers on other tables and its rights, and its roles unless

@@ -18,7 +18,7 @@ pub(super) fn transaction(files: &[SqlFile]) -> String {
     script
 }
 
-pub(super) fn install() -> String {
+pub(super) fn install(more: &[SqlFile]) -> String {
     let mut script = format!(
         "-- pgbell {}: for a database that pgbell is not in yet.\n\n{}{}",
         env!("CARGO_PKG_VERSION"),
@@ -29,7 +29,7 @@ pub(super) fn install() -> String {
         push(&mut script, &migration.file);
         script.push_str(&record(migration));
     }
-    for file in CORE.iter().chain([&FINISH]) {
+    for file in CORE.iter().chain([&FINISH]).chain(more) {
         push(&mut script, file);
     }
     script.push_str("commit;\n");

@@ -1,16 +1,17 @@
 //! A connection for one verb, and the manners of its transaction.
 
-use std::{io, str::FromStr, time::Duration};
+use std::time::Duration;
 
-use sqlx::{
-    ConnectOptions, Connection, FromRow, PgConnection, Postgres, Transaction,
-    postgres::PgConnectOptions,
-};
+use sqlx::{Connection, FromRow, PgConnection, Postgres, Transaction};
 use tokio::time::{sleep, timeout};
 
-use super::{Error, LOCK_TIMEOUT, query::run};
-use crate::backoff::Backoff;
+use super::{Error, LOCK_TIMEOUT, bridge, query::run};
+use crate::{
+    backoff::Backoff,
+    database::{Address, Place},
+};
 
+/// Bound on connecting and logging in, for each address of the URL.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// First release with everything pgbell builds on, such as `create or replace trigger`.
@@ -33,20 +34,22 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Connects to a primary that is new enough.
+    /// Connects to the first host of the URL that is a primary, and new enough.
     pub(super) async fn open(url: &str) -> Result<Self, Error> {
-        let mut connection = connect(url)
-            .await
-            .map_err(|source| Error::connect(&source))?;
-        let server = server(&mut connection).await;
-        let (number, version, standby) = server.map_err(|source| Error::connect(&source))?;
-        if number < OLDEST_SERVER {
-            return Err(Error::TooOld { found: version });
-        }
-        if standby {
-            return Err(Error::Standby);
-        }
-        Ok(Self { connection })
+        let address = Address::parse(url).map_err(|error| Error::unreachable(&error))?;
+        first(&address, async |place| {
+            let mut connection = reach(&address, place).await?;
+            let server = server(&mut connection).await;
+            let (number, version, standby) = server.map_err(|source| Error::connect(&source))?;
+            if number < OLDEST_SERVER {
+                return Err(Error::TooOld { found: version });
+            }
+            if standby {
+                return Err(Error::Standby);
+            }
+            Ok(Self { connection })
+        })
+        .await
     }
 
     /// The connection, for a verb with manners of its own.
@@ -125,10 +128,43 @@ async fn server(connection: &mut PgConnection) -> Result<(i32, String, bool), sq
     FromRow::from_row(&row)
 }
 
-async fn connect(url: &str) -> Result<PgConnection, sqlx::Error> {
-    let options = PgConnectOptions::from_str(url)?
-        .application_name("pgbell install")
-        .disable_statement_logging();
-    let connecting = timeout(CONNECT_TIMEOUT, options.connect()).await;
-    connecting.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+/// Connects to the first host of the URL that lets us in.
+pub async fn connect(url: &str) -> Result<PgConnection, Error> {
+    let address = Address::parse(url).map_err(|error| Error::unreachable(&error))?;
+    first(&address, async |place| reach(&address, place).await).await
+}
+
+async fn reach(address: &Address, place: &Place) -> Result<PgConnection, Error> {
+    let connecting = timeout(CONNECT_TIMEOUT, bridge::connect(address, place)).await;
+    connecting.unwrap_or_else(|_| {
+        Err(Error::Unreachable {
+            reason: format!("no answer within {CONNECT_TIMEOUT:?}"),
+        })
+    })
+}
+
+/// What the first address of the URL gives that can be used, or what became of each.
+async fn first<T>(
+    address: &Address,
+    attempt: impl AsyncFn(&Place) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let mut refused = Vec::new();
+    for host in address.hosts() {
+        let places = match host.places(CONNECT_TIMEOUT).await {
+            Ok(places) => places,
+            Err(error) => {
+                refused.push((host.name.as_str(), Error::unreachable(&error)));
+                continue;
+            }
+        };
+        for place in &places {
+            match attempt(place).await {
+                Err(error @ (Error::Unreachable { .. } | Error::Standby)) => {
+                    refused.push((host.name.as_str(), error));
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+    Err(Error::none_of(refused))
 }

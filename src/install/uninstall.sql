@@ -50,6 +50,39 @@ begin
 end
 $$;
 
+-- The roles that `pgbell install --roles` made. What they may do in another database keeps them.
+do $$
+declare
+    made record;
+begin
+    for made in
+        select rolname, rolcanlogin from pg_catalog.pg_roles
+         where pg_catalog.shobj_description(oid, 'pg_authid') like '%, made by pgbell install.'
+    loop
+        begin
+            if made.rolcanlogin then
+                -- Not what it owns or may do otherwise: whoever gave it that should know.
+                execute pg_catalog.format('revoke connect on database %I from %I',
+                                          pg_catalog.current_database(), made.rolname);
+            else
+                if not pg_catalog.pg_has_role(made.rolname, 'usage') then
+                    execute pg_catalog.format('grant %I to current_user', made.rolname);
+                end if;
+                execute pg_catalog.format('drop owned by %I cascade', made.rolname);
+            end if;
+        exception when insufficient_privilege then
+            raise warning 'rights of role % stay: %', made.rolname, sqlerrm;
+        end;
+
+        begin
+            execute pg_catalog.format('drop role %I', made.rolname);
+        exception when dependent_objects_still_exist or insufficient_privilege then
+            raise warning 'role % stays: %', made.rolname, sqlerrm;
+        end;
+    end loop;
+end
+$$;
+
 -- Rights first, which belong to this database; then the roles, which belong to the cluster.
 do $$
 declare

@@ -1,5 +1,6 @@
 //! What makes the tests short: a database, a daemon, a client.
 
+pub(crate) mod certificates;
 pub(crate) mod client;
 pub(crate) mod command;
 pub(crate) mod daemon;
@@ -9,6 +10,7 @@ pub(crate) mod journal;
 pub(crate) mod oracle;
 pub(crate) mod program;
 pub(crate) mod proxy;
+pub(crate) mod relay;
 pub(crate) mod scene;
 pub(crate) mod server;
 pub(crate) mod standby;

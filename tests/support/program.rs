@@ -36,11 +36,16 @@ impl Program {
         settings: Settings<'_>,
     ) -> Self {
         let prepare = format!("ulimit -n {files};");
-        Self::start(database, &prepare, Stdio::null(), settings).await
+        Self::start(&database.url, &prepare, Stdio::null(), settings).await
     }
 
     pub(crate) async fn with(database: &Database, settings: Settings<'_>) -> Self {
-        Self::start(database, "", Stdio::null(), settings).await
+        Self::at(&database.url, settings).await
+    }
+
+    /// A daemon whose database need not be there.
+    pub(crate) async fn at(url: &str, settings: Settings<'_>) -> Self {
+        Self::start(url, "", Stdio::null(), settings).await
     }
 
     /// A daemon that serves this socket, as systemd would start it.
@@ -51,16 +56,11 @@ impl Program {
     ) -> Self {
         let socket: OwnedFd = socket.try_clone().expect("a descriptor").into();
         let prepare = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$;";
-        Self::start(database, prepare, socket.into(), settings).await
+        Self::start(&database.url, prepare, socket.into(), settings).await
     }
 
     /// Done when it listens. `prepare` is what a shell does before it becomes the daemon.
-    async fn start(
-        database: &Database,
-        prepare: &str,
-        stdin: Stdio,
-        settings: Settings<'_>,
-    ) -> Self {
+    async fn start(url: &str, prepare: &str, stdin: Stdio, settings: Settings<'_>) -> Self {
         let mut command = Command::new("sh");
         command
             .args(["-c", &format!(r#"{prepare} exec "$0" "$@""#)])
@@ -70,7 +70,7 @@ impl Program {
                 "--listen",
                 "127.0.0.1:0",
             ])
-            .env("DATABASE_URL", &database.url)
+            .env("DATABASE_URL", url)
             .env("PGBELL_COALESCE__WINDOW", "0ms")
             .envs(settings.iter().copied())
             .stdin(stdin)

@@ -4,10 +4,10 @@ mod deed;
 
 use std::{convert::Infallible, future, time::Duration};
 
-use sqlx::{Connection, PgConnection};
 use tokio::time::sleep;
 
-use crate::backoff::Backoff;
+use super::Error;
+use crate::{backoff::Backoff, install};
 use deed::Deed;
 
 /// How busy the shop is.
@@ -45,12 +45,13 @@ impl Traffic {
         url: &str,
         chance: &mut fastrand::Rng,
         backoff: &mut Backoff,
-    ) -> Result<Infallible, sqlx::Error> {
-        let mut connection = PgConnection::connect(url).await?;
+    ) -> Result<Infallible, Error> {
+        let mut connection = install::connect(url).await?;
         loop {
             // Uniform between nothing and twice the mean, so that nothing beats in step with it.
             sleep(Duration::from_secs_f64(2.0 * chance.f64() / self.rate)).await;
-            Deed::any(chance).perform(&mut connection, chance).await?;
+            let done = Deed::any(chance).perform(&mut connection, chance).await;
+            done.map_err(Error::Unreachable)?;
             backoff.reset();
         }
     }
