@@ -80,6 +80,7 @@
 //!   What is odd is read in the way that tells clients more.
 //! - No secret in a log, an error or the output of `pgbell config`.
 
+pub mod access;
 pub mod app;
 pub mod backoff;
 pub mod capture;
@@ -99,5 +100,6 @@ pub mod invalidation;
 pub mod protocol;
 pub mod room;
 pub mod sabotage;
+pub mod secret;
 pub mod status;
 pub mod telemetry;
