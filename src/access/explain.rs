@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{
     Access, Claims, Identity, Refusal,
     rules::Verdict,
-    token::{self, CHECKS, Unproven},
+    token::{self, CHECKS, Unproven, seconds, shown_value},
 };
 use crate::room::Room;
 
@@ -40,6 +40,8 @@ pub struct RuleStep {
     pub rule: usize,
     /// Its pattern.
     pub room: String,
+    /// Whether it is about the room at all.
+    pub matches: bool,
     /// `allows`, `asks` or `denies`.
     pub says: &'static str,
     /// Why.
@@ -105,12 +107,14 @@ impl Access {
                 token::date(claims, check.name),
                 claims.get(check.name),
             ) {
-                ("exp", Ok(Some(at)), _) => format!("{at}, in {:#}", at.duration_since(now)),
+                ("exp", Ok(Some(at)), _) => {
+                    format!("{at}, in {:#}", seconds(at.duration_since(now)))
+                }
                 ("nbf", Ok(Some(at)), _) => format!("{at}"),
                 ("iss", _, Some(_)) if self.settings().issuer.is_empty() => {
                     "not looked at: access.tokens.issuer is empty".into()
                 }
-                (_, _, Some(value)) => value.to_string(),
+                (_, _, Some(value)) => shown_value(value),
                 (_, _, None) => "not there, and need not be".into(),
             };
             Step::new(check.name, outcome.as_ref().map(|()| found))
@@ -126,10 +130,12 @@ impl Access {
             .enumerate();
         verdicts
             .map(|(rule, (pattern, verdict))| {
+                let matches = !matches!(verdict, Verdict::OtherRoom);
                 let (says, why) = describe(verdict);
                 RuleStep {
                     rule,
                     room: pattern.into(),
+                    matches,
                     says,
                     why,
                 }

@@ -250,7 +250,7 @@ fn not_expired(claims: &Claims, settings: &Settings, now: Timestamp) -> Result<(
         true => Ok(()),
         false => Err(Refusal::Expired {
             at,
-            ago: now.duration_since(at),
+            ago: seconds(now.duration_since(at)),
         }),
     }
 }
@@ -259,7 +259,7 @@ fn not_early(claims: &Claims, settings: &Settings, now: Timestamp) -> Result<(),
     match date(claims, "nbf")? {
         Some(at) if at > later(now, settings.leeway) => Err(Refusal::NotYet {
             at,
-            until: at.duration_since(now),
+            until: seconds(at.duration_since(now)),
         }),
         _ => Ok(()),
     }
@@ -342,6 +342,11 @@ pub(super) fn date(claims: &Claims, name: &'static str) -> Result<Option<Timesta
     }
 }
 
+/// Without what nobody wants to read.
+pub(super) fn seconds(span: SignedDuration) -> SignedDuration {
+    SignedDuration::from_secs(span.as_secs())
+}
+
 /// `time` and `span`, or the end of time.
 fn later(time: Timestamp, span: SignedDuration) -> Timestamp {
     time.checked_add(span).unwrap_or(Timestamp::MAX)
@@ -355,7 +360,8 @@ fn wrong(claim: &'static str, found: &Value, wanted: String) -> Refusal {
     }
 }
 
-fn shown_value(value: &Value) -> String {
+/// What a claim says, short and harmless.
+pub(super) fn shown_value(value: &Value) -> String {
     match value {
         Value::String(text) => shown(text),
         other => {

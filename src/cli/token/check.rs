@@ -154,12 +154,15 @@ impl Findings {
 
 impl RoomFindings {
     fn print(&self, has_token: bool) -> Result<(), Failure> {
-        for step in &self.rules {
+        let (about, others): (Vec<_>, Vec<_>) = self.rules.iter().partition(|step| step.matches);
+        for step in about {
             let place = format!("access.rooms.{}", step.rule);
-            output::line(&format!(
-                "{:<6}  {place}  {}  {}",
-                step.says, step.room, step.why
-            ))?;
+            let (says, room, why) = (step.says, &step.room, &step.why);
+            output::line(&format!("{says:<6}  {place}  {room}  {why}"))?;
+        }
+        if !others.is_empty() {
+            let rules = output::counted(others.len() as u64, "rule");
+            output::line(&format!("        {rules} about other rooms"))?;
         }
         let bearer = if has_token {
             "the bearer"
