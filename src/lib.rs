@@ -13,7 +13,7 @@
 //!      ▼
 //!  capture ──Captured──► coalesce ──Flush──► hub ──Frame──► gateway ──► sockets
 //!  listener, log reader  window per room,    rooms and      HTTP and
-//!  doorbell, upkeep      folding by entity   outboxes       WebSocket
+//!  doorbell, upkeep      folding by entity   outboxes       WebSocket, SSE
 //! ```
 //!
 //! Each stage is a folder and a task. Stages speak through plain values on bounded channels, which
@@ -46,7 +46,7 @@
 //! | floor | modules | what they know |
 //! |---|---|---|
 //! | 9 | [`cli`] | clap; one file per command |
-//! | 8 | [`demo`] | a throw-away Postgres, a shop, its traffic |
+//! | 8 | [`demo`] | a throw-away Postgres, a shop, its traffic, its storefront (axum) |
 //! | 7 | [`app`] | every stage; makes channels and owns the stages' tasks |
 //! | 6 | [`config`] | figment, and the `Config` of each stage |
 //! | 5 | [`gateway`] | axum and sockets; speaks to the hub |
@@ -66,7 +66,7 @@
 //!
 //! - No stage imports another: `capture`, `coalesce` and `hub` do not know that the others exist, and
 //!   `gateway` knows the hub alone.
-//! - No SQL driver outside `capture`, `install` and `demo`; no axum outside `gateway`; no figment
+//! - No SQL driver outside `capture`, `install` and `demo`; no axum outside `gateway` and `demo`; no figment
 //!   outside `config`; no clap outside `cli`; no JWT and no TLS outside `access`.
 //! - No clock and no await in what decides: `window`, `doorbell`, `registry`, `folding`, `drain`,
 //!   `epoch`, `invalidation`, `cursor`, `token`, `jwks`, `rules`. They take `now`; their drivers wait.

@@ -126,6 +126,8 @@ metrics! {
     remembered_rooms: Gauge = Gauge::default(),
     /// Open connections.
     connections: Gauge = Gauge::default(),
+    /// Open connections that take server-sent events.
+    event_streams: Gauge = Gauge::default(),
     /// Rooms with a subscriber.
     rooms: Gauge = Gauge::default(),
     /// Subscriptions of all connections.

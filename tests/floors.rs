@@ -127,7 +127,7 @@ const FLOORS: &[(&str, &[&str])] = &[
 const OUTSIDE: &[(&str, &[&str])] = &[
     ("tokio_postgres", &["capture"]),
     ("sqlx", &["install", "demo"]),
-    ("axum", &["gateway"]),
+    ("axum", &["gateway", "demo"]),
     ("figment", &["config"]),
     ("clap", &["cli"]),
     ("jsonwebtoken", &["access"]),

@@ -347,6 +347,35 @@ async fn the_pages_tell_how_the_daemon_is() {
 }
 
 #[tokio::test]
+async fn pages_of_any_origin_may_load_the_client_and_load_it_once() {
+    let (_database, daemon) = shop().await;
+    for path in ["/client.js", "/client.global.js"] {
+        let script = daemon.ask("GET", path, "").await;
+        assert!(script.starts_with("HTTP/1.1 200 "), "{script}");
+        let head = script.split("\r\n\r\n").next().expect("a head");
+        for header in [
+            "content-type: text/javascript; charset=utf-8",
+            "access-control-allow-origin: *",
+            "cross-origin-resource-policy: cross-origin",
+            "cache-control: no-cache",
+        ] {
+            assert!(head.contains(header), "{header} in {head}");
+        }
+        let tag = head
+            .lines()
+            .find_map(|line| line.strip_prefix("etag: "))
+            .expect("a tag");
+        let again = daemon
+            .ask("GET", path, &format!("If-None-Match: {tag}\r\n"))
+            .await;
+        assert!(again.starts_with("HTTP/1.1 304 "), "{again}");
+        let (status, map) = daemon.get(&format!("{path}.map")).await;
+        assert_eq!(status, 200);
+        serde_json::from_str::<Value>(&map).expect("JSON");
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_closes_is_answered_and_forgotten() {
     let (_database, daemon) = shop().await;
     let mut client = daemon.client_in(&["a"]).await;

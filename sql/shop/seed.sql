@@ -15,8 +15,12 @@ select name, (n - 1) % 5 + 1
  order by n;
 
 insert into users (name)
-select 'Customer ' || n
-  from generate_series(1, 25) as n
+select name
+  from unnest(array['Amelie Roth', 'Ben Osei', 'Carla Nunes', 'Daniel Kim', 'Elif Kaya', 'Finn Larsen', 'Grace Mbeki',
+                    'Hana Sato', 'Ivan Petrov', 'Julia Weber', 'Kofi Asante', 'Lena Novak', 'Marco Bianchi',
+                    'Nadia Haddad', 'Oskar Lind', 'Priya Nair', 'Quentin Roux', 'Rosa Vidal', 'Samir Khan',
+                    'Tess de Vries', 'Umut Demir', 'Vera Horvat', 'Will Byrne', 'Xenia Popov', 'Yusuf Ali'])
+       with ordinality as customer (name, n)
  where not exists (select from users)
  order by n;
 
@@ -27,7 +31,7 @@ select name
  order by n;
 
 -- 300 products: 20 adjectives and 15 things, in an order that does not look like a table.
-insert into products (store_id, seller_id, category_id, name, description, images, price, status, attributes, pack_sizes)
+insert into products (store_id, seller_id, category_id, name, description, images, price, status, attributes, options, pack_sizes)
 select (n % 8) % 5 + 1,
        n % 8 + 1,
        n % 5 + 1,
@@ -37,6 +41,7 @@ select (n % 8) % 5 + 1,
        (n * 37 % 190 + 5) + 0.90,
        case when n % 40 = 0 then 'inactive' else 'active' end,
        jsonb_build_object('colour', (array['blue', 'green', 'red', 'natural'])[n % 4 + 1]),
+       case when n % 5 = 0 then '[{"name": "Size", "values": ["S", "M", "L"]}]'::jsonb else '[]' end,
        case when n % 6 = 0 then '{6,12,24}'::int[] else '{}' end
   from generate_series(1, 300) as n,
        lateral (select (array['Oak', 'Steel', 'Copper', 'Linen', 'Wool', 'Ceramic', 'Folding', 'Classic', 'Compact', 'Nordic',
@@ -57,8 +62,11 @@ select product.id, format('P%s-%s', product.id, size), size, product.price + ext
    and not exists (select from product_variants)
  order by product.id, extra;
 
+-- Some of it is low, and a few things are sold out.
 insert into inventory (product_id, variant_id, quantity, reserved)
-select product_id, variant_id, product_id * 13 % 90 + 3, product_id % 3
+select product_id, variant_id,
+       case when product_id % 47 = 0 then product_id % 3 else product_id * 13 % 90 + 3 end,
+       product_id % 3
   from (select id as product_id, null::bigint as variant_id from products
         union all
         select product_id, id from product_variants) as stocked
@@ -76,16 +84,22 @@ select product_id, discount, now() + starts, now() + ends, stock_limit
    and exists (select from products where id = product_id)
  order by product_id;
 
-insert into orders (order_number, user_id, seller_id, store_id, status, payment_status, total, created_at)
+-- The last four days, an order an hour: what is old is done, what is new is open.
+insert into orders (order_number, user_id, seller_id, store_id, status, payment_status, total, tracking_number,
+                    created_at, updated_at)
 select format('A-%s', 1000 + n),
-       n % 25 + 1,
+       n * 7 % 25 + 1,
        n % 8 + 1,
        (n % 8) % 5 + 1,
-       (array['pending', 'processing', 'shipped', 'completed'])[n % 4 + 1],
-       case when n % 4 >= 2 then 'paid' else 'pending' end,
-       n * 53 % 240 + 9.5,
-       now() - n * interval '1 hour'
-  from generate_series(1, 100) as n
+       status,
+       case when status in ('shipped', 'completed') then 'paid' else 'pending' end,
+       (select sum(price) * (n % 3 + 1) from products where seller_id = n % 8 + 1 and id % 25 = n % 25),
+       case when status in ('shipped', 'completed') then 'TRACK' || n end,
+       now() - (100.5 - n) * interval '1 hour',
+       now() - (100.5 - n) * interval '30 minutes'
+  from generate_series(1, 100) as n,
+       lateral (select case when n > 94 then 'pending' when n > 82 then 'processing' when n > 60 then 'shipped'
+                            when n % 19 = 0 then 'cancelled' else 'completed' end) as progress (status)
  where not exists (select from orders)
  order by n;
 
@@ -93,7 +107,8 @@ insert into order_items (order_id, product_id, quantity, price)
 select purchase.id, product.id, purchase.id % 3 + 1, product.price
   from orders as purchase
   join products as product on product.seller_id = purchase.seller_id and product.id % 25 = purchase.id % 25
- where not exists (select from order_items);
+ where purchase.order_number like 'A-%'
+   and not exists (select from order_items);
 
 insert into carts (user_id)
 select n from generate_series(1, 10) as n

@@ -1,3 +1,5 @@
+use std::{net::SocketAddr, path::PathBuf};
+
 use clap::Args;
 
 use super::{Failure, output, signals::until_stopped};
@@ -12,6 +14,15 @@ pub(super) struct Demo {
     /// Address and port of the daemon; port 0 picks a free one [default: 127.0.0.1:8787]
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
+    /// Address and port of the storefront [default: the daemon's, one port further]
+    #[arg(long, value_name = "ADDR")]
+    shop: Option<SocketAddr>,
+    /// The built page of the storefront [default: examples/storefront/dist]
+    #[arg(long, value_name = "DIR")]
+    storefront: Option<PathBuf>,
+    /// The daemon's socket as pages are told it, so that a proxy can stand between
+    #[arg(long, value_name = "URL")]
+    ws: Option<String>,
     /// Statements per second of the shop's traffic; 0 for silence
     #[arg(long, default_value_t = 8.0, value_name = "PER_SECOND")]
     rate: f64,
@@ -43,10 +54,17 @@ impl Demo {
             Some(url) => eprintln!("putting a shop into {}", masked(url)),
             None => eprintln!("starting a throw-away Postgres"),
         }
-        let outcome = until_stopped(async |stop| {
-            demo::run(config, database_url, traffic, stop, output::text).await
-        })
-        .await;
+        let demo = demo::Demo {
+            config,
+            database_url,
+            traffic,
+            storefront: demo::storefront::Settings {
+                listen: self.shop,
+                folder: self.storefront,
+                ws: self.ws,
+            },
+        };
+        let outcome = until_stopped(async |stop| demo.run(stop, output::text).await).await;
         match outcome.map_err(|error| Failure::problem("cannot watch for signals", &error))? {
             Some(outcome) => Ok(outcome?),
             None => Err(Failure::plain("stopped at once")),

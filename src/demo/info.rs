@@ -21,17 +21,16 @@ pub(super) fn page(database: &Database) -> DemoPage {
 }
 
 /// What to look at, and what to type into other terminals.
-pub(super) fn welcome(psql: &str, mut address: SocketAddr) -> String {
-    if address.ip().is_unspecified() {
-        address.set_ip(Ipv4Addr::LOCALHOST.into());
-    }
-    let url = match address.port() {
+pub(super) fn welcome(psql: &str, shop: SocketAddr, daemon: SocketAddr) -> String {
+    let (shop, daemon) = (reachable(shop), reachable(daemon));
+    let url = match daemon.port() {
         8787 => String::new(),
-        _ => format!(" --url ws://{address}/ws"),
+        _ => format!(" --url ws://{daemon}/ws"),
     };
     format!(
         "
-  page     http://{address}/
+  shop     http://{shop}/
+  page     http://{daemon}/
   psql     {psql}
            update products set price = price + 1 where id = 1;
   changes  pgbell sub product:1{url}
@@ -39,4 +38,12 @@ pub(super) fn welcome(psql: &str, mut address: SocketAddr) -> String {
 
 "
     )
+}
+
+/// The address to type on this machine.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    address
 }

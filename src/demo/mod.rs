@@ -1,24 +1,23 @@
-//! Demo: a throw-away Postgres, a shop in it, its traffic, and the daemon that watches it.
+//! Demo: a throw-away Postgres, a shop in it, its traffic and its storefront, and the daemon that watches it.
 
 mod binaries;
+mod daemon;
 mod database;
 mod info;
 pub mod postgres;
 mod shop;
+pub mod storefront;
 mod traffic;
 
-use std::io;
+use std::{io, net::SocketAddr};
 
 use tokio::select;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    app::{self, App},
-    capture::Secret,
-    config::Config,
-    install,
-};
+use crate::{app, capture::Secret, config::Config, install};
+use daemon::Daemon;
 use database::Database;
+use storefront::Storefront;
 
 pub use postgres::ThrowawayPostgres;
 pub use traffic::Traffic;
@@ -41,59 +40,78 @@ pub enum Error {
     /// The daemon did not start, or ended.
     #[error(transparent)]
     App(#[from] app::Error),
+    /// The storefront's address is taken or not ours.
+    #[error("cannot open the storefront on {addr}; --shop names another address")]
+    Listen {
+        /// What was asked for.
+        addr: SocketAddr,
+        /// The system's answer.
+        source: io::Error,
+    },
     /// The welcome could not be printed.
     #[error("cannot print")]
     Print(#[from] io::Error),
 }
 
-/// Runs shop and daemon until `stop` is cancelled.
-///
-/// Without `database_url` everything happens on a [`ThrowawayPostgres`] and leaves nothing behind.
-/// With it the shop goes into that database and stays there. Once the daemon listens, `welcome`
-/// gets what somebody at a terminal wants to know.
-pub async fn run(
-    config: Config,
-    database_url: Option<String>,
-    traffic: Traffic,
-    stop: CancellationToken,
-    welcome: impl FnOnce(&str) -> io::Result<()>,
-) -> Result<(), Error> {
-    let opening = async {
-        let database = Database::open(database_url).await?;
-        let opened = shop::open(&database.url()).await;
-        Ok::<_, Error>((database, opened))
-    };
-    let (database, opened) = select! {
-        outcome = opening => outcome?,
-        () = stop.cancelled() => return Ok(()),
-    };
-    let outcome = match opened {
-        Ok(()) => watch(&database, config, traffic, stop, welcome).await,
-        Err(error) => Err(error),
-    };
-    database.close().await?;
-    outcome
+/// What a demo is made of.
+#[derive(Debug)]
+pub struct Demo {
+    /// The daemon's configuration.
+    pub config: Config,
+    /// Where the shop goes, and stays. Without it everything happens on a [`ThrowawayPostgres`] and
+    /// leaves nothing behind.
+    pub database_url: Option<String>,
+    /// How busy the shop is.
+    pub traffic: Traffic,
+    /// Where its storefront is.
+    pub storefront: storefront::Settings,
 }
 
-async fn watch(
-    database: &Database,
-    mut config: Config,
-    traffic: Traffic,
-    stop: CancellationToken,
-    welcome: impl FnOnce(&str) -> io::Result<()>,
-) -> Result<(), Error> {
-    let url = database.url();
-    config.database.url = Secret(url.clone());
-    config.access.open = true;
-    let page = info::page(database);
-    let psql = page.psql.clone();
-    let app = App::bind(config)?.with_demo(page);
-    welcome(&info::welcome(&psql, app.local_addr()))?;
-    select! {
-        outcome = app.run(stop.cancelled_owned()) => {
-            outcome?;
-            Ok(())
+impl Demo {
+    /// Runs shop, storefront and daemon until `stop` is cancelled. Once they listen, `welcome` gets
+    /// what somebody at a terminal wants to know.
+    pub async fn run(
+        mut self,
+        stop: CancellationToken,
+        welcome: impl FnOnce(&str) -> io::Result<()>,
+    ) -> Result<(), Error> {
+        let given = self.database_url.take();
+        let opening = async {
+            let database = Database::open(given).await?;
+            let opened = shop::open(&database.url()).await;
+            Ok::<_, Error>((database, opened))
+        };
+        let (database, opened) = select! {
+            outcome = opening => outcome?,
+            () = stop.cancelled() => return Ok(()),
+        };
+        let outcome = match opened {
+            Ok(()) => Box::pin(self.watch(&database, stop, welcome)).await,
+            Err(error) => Err(error),
+        };
+        database.close().await?;
+        outcome
+    }
+
+    async fn watch(
+        self,
+        database: &Database,
+        stop: CancellationToken,
+        welcome: impl FnOnce(&str) -> io::Result<()>,
+    ) -> Result<(), Error> {
+        let (url, mut config) = (database.url(), self.config);
+        config.database.url = Secret(url.clone());
+        config.access.open = true;
+        let page = info::page(database);
+        let psql = page.psql.clone();
+        let (daemon, handle) = Daemon::bind(config, page)?;
+        let addr = handle.addr();
+        let storefront = Storefront::bind(self.storefront, &url, handle).await?;
+        welcome(&info::welcome(&psql, storefront.addr(), addr))?;
+        select! {
+            outcome = daemon.run(stop) => Ok(outcome?),
+            never = storefront.serve() => match never {},
+            never = self.traffic.run(&url) => match never {},
         }
-        never = traffic.run(&url) => match never {},
     }
 }

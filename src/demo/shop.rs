@@ -12,8 +12,9 @@ macro_rules! sql {
 }
 
 /// Tables get their mark in the transaction that makes them.
-static SHOP: [SqlFile; 3] = [
+static SHOP: [SqlFile; 4] = [
     sql!("sql/shop/schema.sql"),
+    sql!("src/demo/storefront/views.sql"),
     sql!("src/demo/mark.sql"),
     sql!("sql/shop/seed.sql"),
 ];
@@ -39,7 +40,7 @@ const FOREIGN_TABLES: &str = "
        and relname in ('stores', 'sellers', 'users', 'categories', 'products', 'product_variants',
                        'inventory', 'sales', 'orders', 'order_items', 'carts', 'cart_items',
                        'wholesale_invitations', 'wholesale_orders', 'quotations', 'notifications',
-                       'product_views', 'seller_metrics')
+                       'product_views', 'seller_metrics', 'product_cards', 'order_cards', 'low_stock')
        and obj_description(oid, 'pg_class') is distinct from 'Part of the pgbell demo shop.'";
 
 /// Installs pgbell and opens the shop. Harmless to repeat; touches nothing if the database is

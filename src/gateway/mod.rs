@@ -1,13 +1,18 @@
 //! Gateway: from sockets to sessions of the hub, and the pages that tell how the daemon is.
 //!
 //! `listener` is where connections come from, `server` accepts as many as `capacity` allows, `router`
-//! knows the paths, `upgrade` turns a request into a WebSocket, `session` is one client.
+//! knows the paths, `upgrade` turns a request into a WebSocket, `session` is its client, `events` serves
+//! clients of server-sent events, `connection` is what both have; `client` is what browsers run.
 
 mod capacity;
+mod client;
 mod config;
+mod connection;
 mod console;
+mod events;
 mod health;
 mod listener;
+mod public_file;
 mod router;
 mod server;
 mod session;
@@ -26,6 +31,7 @@ pub use server::serve;
 
 use crate::{
     hub::{Handle, OutboxLimits},
+    protocol::CloseReason,
     status::DatabaseStatus,
     telemetry::Metrics,
 };
@@ -81,5 +87,14 @@ impl Gateway {
         Self {
             inner: Arc::new(inner),
         }
+    }
+
+    /// Why one more client is sent away, if it is.
+    fn refusal(&self) -> Option<CloseReason> {
+        if self.draining.is_cancelled() {
+            return Some(CloseReason::Draining);
+        }
+        let full = self.sessions.len() >= self.capacity.sessions;
+        full.then_some(CloseReason::ConnectionLimit)
     }
 }

@@ -2,16 +2,18 @@
 
 use axum::{Router, routing::get};
 
-use super::{Gateway, console, health, upgrade};
+use super::{Gateway, client, console, events, health, upgrade};
 
 /// Every path of the daemon.
 pub(super) fn router(gateway: Gateway) -> Router {
     Router::new()
         .route("/ws", get(upgrade::upgrade))
+        .route("/events", get(events::events))
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .route("/health", get(health::health))
         .route("/metrics", get(health::metrics))
+        .merge(client::router())
         .merge(console::router())
         .with_state(gateway)
 }

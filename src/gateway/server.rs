@@ -2,7 +2,9 @@
 
 use std::{
     convert::Infallible,
+    error::Error,
     io,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -26,12 +28,13 @@ use hyper_util::{
 };
 use nix::errno::Errno;
 use socket2::SockRef;
-use tokio::{net::TcpStream, pin, select, sync::OwnedSemaphorePermit, time::sleep};
+use tokio::{net::TcpStream, select, sync::OwnedSemaphorePermit, time::sleep};
 use tracing::{debug, info, warn};
 
 use super::{
     Gateway,
     capacity::{Seat, Seats},
+    events::Opening,
     listener::Listener,
     router,
 };
@@ -146,7 +149,7 @@ async fn serve_connection(
     drop(http);
 }
 
-/// Answers requests until the client leaves, becomes a WebSocket, or has had its time.
+/// Answers requests until the client leaves, becomes a session, or has had its time.
 async fn speak_http(
     gateway: &Gateway,
     router: Router,
@@ -154,37 +157,53 @@ async fn speak_http(
     seat: Seat,
 ) -> hyper::Result<()> {
     let answered = Arc::new(AtomicBool::new(false));
-    let asked = answered.clone();
+    let (asked, place) = (answered.clone(), seat.clone());
     let (router, draining) = (TowerToHyperService::new(router), gateway.draining.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
         asked.store(true, Ordering::Relaxed);
-        request.extensions_mut().insert(seat.clone());
+        request.extensions_mut().insert(place.clone());
         let (answer, draining) = (router.call(request), draining.clone());
         async move {
             let Ok(mut response) = answer.await;
+            if let Some(opening) = response.extensions_mut().remove::<Opening>() {
+                return Err(opening);
+            }
             if draining.is_cancelled() {
                 part_after(&mut response);
             }
-            Ok::<_, Infallible>(response)
+            Ok(response)
         }
     });
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(gateway.config.header_timeout)
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    pin!(connection);
-    select! {
-        ended = connection.as_mut() => return ended,
+    let ended = select! {
+        ended = &mut connection => Some(ended),
         () = sleep(HTTP_LIFE) => return Ok(()),
-        () = gateway.closing.cancelled() => {}
+        () = gateway.closing.cancelled() => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            // Who has been answered may go; who has only just come has a question yet.
+            if answered.load(Ordering::Relaxed) {
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+            (&mut connection).await
+        }
+    };
+    let opening = ended.as_ref().err().and_then(Error::source);
+    let opening = opening.and_then(|error| error.downcast_ref::<Opening>());
+    match (opening, connection.into_parts()) {
+        (Some(opening), Some(parts)) => {
+            opening.clone().begin(gateway, parts.io.into_inner(), seat);
+            Ok(())
+        }
+        _ => ended,
     }
-    // Who has been answered may go; who has only just come has a question yet.
-    if answered.load(Ordering::Relaxed) {
-        connection.as_mut().graceful_shutdown();
-    }
-    connection.await
 }
 
 /// Lets the client know that this was the last answer on this connection.

@@ -83,13 +83,9 @@ impl Offer {
 }
 
 fn refusal(gateway: &Gateway, offer: &Offer) -> Option<CloseReason> {
-    let most = gateway.capacity.sessions;
-    if matches!(offer, Offer::Others(_)) {
-        Some(CloseReason::UnsupportedProtocol)
-    } else if gateway.draining.is_cancelled() {
-        Some(CloseReason::Draining)
-    } else {
-        (gateway.sessions.len() >= most).then_some(CloseReason::ConnectionLimit)
+    match offer {
+        Offer::Others(_) => Some(CloseReason::UnsupportedProtocol),
+        Offer::Nothing | Offer::Ours => gateway.refusal(),
     }
 }
 

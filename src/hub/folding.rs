@@ -9,7 +9,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use indexmap::IndexSet;
 
-use super::frame::{About, Frame};
+use super::{
+    event::Form,
+    frame::{About, Frame},
+};
 use crate::{
     change::ResyncReason,
     invalidation::{CursorText, Folded, Invalidation},
@@ -54,13 +57,15 @@ pub(super) struct Space {
     pub(super) bytes: usize,
     /// The `spread_ms` of a resync.
     pub(super) spread_ms: u64,
+    /// What the connection takes.
+    pub(super) form: Form,
 }
 
 /// Folds `frames`, and gives up naming what changed in the largest rooms as far as `space` demands.
 pub(super) fn fold(frames: impl IntoIterator<Item = Frame>, space: Space) -> (Vec<Frame>, Folding) {
     let mut parts = Parts::default();
     frames.into_iter().for_each(|frame| parts.take(frame));
-    parts.join();
+    parts.join(space.form);
     let outcome = parts.shrink(space);
     (parts.into_frames(space), outcome)
 }
@@ -228,12 +233,12 @@ impl Parts {
     }
 
     /// Makes one frame of the changes of a room.
-    fn join(&mut self) {
+    fn join(&mut self, form: Form) {
         for part in &mut self.parts {
             if let Part::Changes(changes) = part
                 && !changes.more.is_empty()
             {
-                changes.join();
+                changes.join(form);
             }
         }
     }
@@ -285,14 +290,15 @@ impl Part {
 }
 
 impl Changes {
-    fn join(&mut self) {
+    fn join(&mut self, form: Form) {
         let more = std::mem::take(&mut self.more);
         let all = std::iter::once(&self.told).chain(&more);
         self.told = Arc::new(Invalidation {
             room: self.told.room.clone(),
             changes: Folded::join(all.flat_map(|told| &told.changes)),
         });
-        self.first = Frame::changes(self.told.clone(), self.cursor.clone(), self.replayed);
+        let frame = Frame::changes(self.told.clone(), self.cursor.clone(), self.replayed);
+        self.first = form.of(frame);
     }
 }
 
@@ -311,7 +317,8 @@ impl Resync {
         }
         let frame = |rooms| {
             let reason = ResyncReason::SlowConsumer;
-            Frame::resync(rooms, reason, self.cursor.clone(), space.spread_ms)
+            let frame = Frame::resync(rooms, reason, self.cursor.clone(), space.spread_ms);
+            space.form.of(frame)
         };
         let short = |rooms: &IndexSet<Room>| {
             let names = rooms.iter().map(|room| room.as_str().len());

@@ -3,7 +3,10 @@
 //! A server's frames are not masked (RFC 6455, section 5.1), so one frame is the same for every
 //! subscriber and is shared, header included.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use tungstenite::protocol::{
@@ -14,6 +17,7 @@ use tungstenite::protocol::{
     },
 };
 
+use super::event::Form;
 use crate::{
     change::ResyncReason,
     invalidation::{CursorText, Invalidation},
@@ -107,17 +111,18 @@ impl Frame {
     }
 
     /// A planned close follows, and the client may be back after this time.
-    pub(crate) fn goodbye(retry_after: Duration) -> Self {
+    pub(crate) fn goodbye(reason: CloseReason, retry_after: Duration) -> Self {
         Self::message(&ServerMessage::Goodbye {
-            code: CloseReason::Draining.code(),
-            reason: CloseReason::Draining.as_str(),
+            code: reason.code(),
+            reason: reason.as_str(),
             retry_after_ms: retry_after.as_millis() as u64,
         })
     }
 
     /// The same to somebody who has no place in a schedule: back at some moment within this time.
     pub(crate) fn goodbye_within(time: Duration) -> Self {
-        Self::goodbye(time.max(SHORTEST_RETURN).mul_f64(fastrand::f64()))
+        let retry_after = time.max(SHORTEST_RETURN).mul_f64(fastrand::f64());
+        Self::goodbye(CloseReason::Draining, retry_after)
     }
 
     /// A ping; browsers answer it by themselves.
@@ -134,7 +139,7 @@ impl Frame {
     }
 
     /// Bytes of a frame that somebody else has encoded.
-    pub(crate) fn encoded(bytes: Bytes) -> Self {
+    pub(super) fn encoded(bytes: Bytes) -> Self {
         Self {
             bytes,
             about: About::Session,
@@ -153,14 +158,41 @@ impl Frame {
         text.and_then(Result::ok).unwrap_or_default()
     }
 
+    #[cfg(test)]
+    pub(super) fn text_of(json: &str) -> Self {
+        Self::encoded(encode_json(json.to_owned()))
+    }
+
     fn control(frame: WireFrame) -> Self {
         Self::encoded(encode(frame))
     }
 }
 
+/// A frame for many connections, brought into each form when the first of them wants it.
+pub(super) struct Shared {
+    pub(super) frame: Frame,
+    event: OnceLock<Frame>,
+}
+
+impl Shared {
+    pub(super) fn new(frame: Frame) -> Self {
+        let event = OnceLock::new();
+        Self { frame, event }
+    }
+
+    pub(super) fn event(&self) -> &Frame {
+        let event = || Form::Events.of(self.frame.clone());
+        self.event.get_or_init(event)
+    }
+}
+
 fn encode_text(message: &ServerMessage<'_>) -> Bytes {
+    encode_json(message.to_json())
+}
+
+fn encode_json(json: String) -> Bytes {
     let text = OpCode::Data(Data::Text);
-    encode(WireFrame::message(message.to_json(), text, true))
+    encode(WireFrame::message(json, text, true))
 }
 
 fn encode(frame: WireFrame) -> Bytes {
@@ -174,6 +206,11 @@ fn encode(frame: WireFrame) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_frame_that_waits_costs_little_besides_what_is_shared() {
+        assert_eq!(size_of::<Frame>(), 64);
+    }
 
     #[test]
     fn frames_are_unmasked_and_whole() {

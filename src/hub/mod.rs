@@ -1,8 +1,9 @@
 //! Hub: rooms and the sessions in them.
 //!
 //! One task owns all of it, so joining a room and being told about it happen in one order and need
-//! no lock. `registry` knows who is where, `frame` encodes once what many are sent, `outbox` gets it
-//! onto a socket or keeps it within bounds, `folding` says the same in fewer bytes to who reads slowly.
+//! no lock. `registry` knows who is where, `frame` encodes once what many are sent, `event` says it as a
+//! server-sent event, `outbox` gets it onto a socket or keeps it within bounds, `folding` says the same in
+//! fewer bytes to who reads slowly.
 //! `memory` knows what was told lately, `resume` lets those it cannot help share a look at the log,
 //! `replay` tells them again what they missed. `drain` knows who is sent away when.
 //! `preview` says what would be sent, without sending it.
@@ -10,6 +11,7 @@
 mod answer;
 mod config;
 mod drain;
+mod event;
 mod folding;
 mod frame;
 mod log;
@@ -28,6 +30,7 @@ use serde_json::Number;
 use tokio::sync::{mpsc, oneshot};
 
 pub use config::{Config, ResumeConfig};
+pub use event::Form;
 pub(crate) use frame::Frame;
 pub use outbox::{Outbox, OutboxLimits, Progress, Wire};
 pub use preview::{Preview, preview};

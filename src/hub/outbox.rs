@@ -14,11 +14,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::{
+    event::{Form, Id, event},
     folding::{Folding, Space, fold},
-    frame::Frame,
+    frame::{About, Frame, Shared},
 };
 use crate::protocol::CloseReason;
 
@@ -39,6 +41,11 @@ const PONG_GRACE: Duration = Duration::from_secs(10);
 pub trait Wire: Send + Sync {
     /// Writes what fits, or says [`ErrorKind::WouldBlock`].
     fn try_write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// What the other side reads.
+    fn form(&self) -> Form {
+        Form::WebSocket
+    }
 }
 
 /// Bounds and times of every outbox.
@@ -59,6 +66,7 @@ pub struct OutboxLimits {
 /// What waits for one connection.
 pub struct Outbox {
     wire: Box<dyn Wire>,
+    form: Form,
     limits: OutboxLimits,
     state: Mutex<State>,
     /// Told when the connection's task has something to do.
@@ -80,6 +88,8 @@ struct State {
     heard: Instant,
     pinged: Instant,
     end: Option<CloseReason>,
+    /// Whether the client was told how its rooms stand. Only for [`Form::Events`].
+    answered: bool,
 }
 
 /// What became of a frame.
@@ -106,6 +116,7 @@ impl Outbox {
     /// An empty outbox of a connection that was just made.
     pub fn new(wire: Box<dyn Wire>, limits: OutboxLimits, now: Instant) -> Self {
         Self {
+            form: wire.form(),
             wire,
             limits,
             state: Mutex::new(State {
@@ -118,6 +129,7 @@ impl Outbox {
                 heard: now,
                 pinged: now,
                 end: None,
+                answered: false,
             }),
             woken: Notify::new(),
         }
@@ -125,13 +137,55 @@ impl Outbox {
 
     /// Sends a frame, now or when the connection drains.
     pub(crate) fn send(&self, frame: impl Borrow<Frame>, now: Instant) -> Sent {
-        let frame = frame.borrow();
-        let mut state = self.lock();
+        let (frame, state) = (frame.borrow(), self.lock());
+        match self.form {
+            Form::WebSocket => self.put(state, frame, now),
+            Form::Events => self.put_event(state, frame, || event(frame, Id::Told), now),
+        }
+    }
+
+    /// The same for a frame that many are sent.
+    pub(super) fn send_shared(&self, shared: &Shared, now: Instant) -> Sent {
+        let state = self.lock();
+        match self.form {
+            Form::WebSocket => self.put(state, &shared.frame, now),
+            Form::Events => self.put_event(state, &shared.frame, || shared.event().clone(), now),
+        }
+    }
+
+    /// What the other side reads.
+    pub(crate) fn form(&self) -> Form {
+        self.form
+    }
+
+    /// Sends bytes that are no message: what belongs to the connection alone.
+    pub(crate) fn send_raw(&self, bytes: Bytes, now: Instant) {
+        self.put(self.lock(), &Frame::encoded(bytes), now);
+    }
+
+    /// Until a client was told how its rooms stand it is in none, and comes back with its own position.
+    fn put_event(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        frame: &Frame,
+        event_with_id: impl FnOnce() -> Frame,
+        now: Instant,
+    ) -> Sent {
+        match frame.about {
+            About::Membership => state.answered = true,
+            _ if state.answered => {}
+            About::Session => return self.put(state, &event(frame, Id::Withheld), now),
+            About::Changes { .. } | About::Resync(..) => return Sent::Delivered,
+        }
+        self.put(state, &event_with_id(), now)
+    }
+
+    fn put(&self, mut state: MutexGuard<'_, State>, frame: &Frame, now: Instant) -> Sent {
         if state.end.is_some() {
             return Sent::Ended;
         }
         if !state.queue.is_empty() {
-            let sent = state.enqueue(frame.clone(), &self.limits);
+            let sent = state.enqueue(frame.clone(), self.form, &self.limits);
             let wants_folding = state.wants_folding(&self.limits);
             drop(state);
             if wants_folding {
@@ -165,7 +219,7 @@ impl Outbox {
     pub(crate) fn fold(&self) -> Option<Folding> {
         let mut state = self.lock();
         let wanted = state.wants_folding(&self.limits);
-        wanted.then(|| state.fold(&self.limits, ALL))
+        wanted.then(|| state.fold(self.form, &self.limits, ALL))
     }
 
     /// Ends the connection, after what already waits if the client reads it.
@@ -173,9 +227,10 @@ impl Outbox {
         let mut state = self.lock();
         if state.end.is_none() {
             state.end = Some(reason);
-            let frame = Frame::close(reason);
-            state.bytes += frame.bytes.len();
-            state.queue.push_back(frame);
+            if let Some(frame) = self.form.farewell(reason) {
+                state.bytes += frame.bytes.len();
+                state.queue.push_back(frame);
+            }
         }
         drop(state);
         self.woken.notify_one();
@@ -229,17 +284,19 @@ impl Outbox {
     }
 
     /// Called every [`TICK`]: a sign of life where one is due, an end where one would be overdue
-    /// before the next tick.
-    pub(crate) fn tick(&self, now: Instant, heartbeat: &Frame, ping: &Frame) {
+    /// before the next tick. A client of server-sent events has no way to answer.
+    pub(super) fn tick(&self, now: Instant, heartbeat: &Shared, ping: &Frame) {
         let state = self.lock();
         let since = |then: Instant| now.saturating_duration_since(then);
         // Of deadlines so near that every tick comes too close, the tick after them has to do.
         let overdue = |then, allowed: Duration| since(then) + TICK > allowed.max(2 * TICK);
         let stalled = state.stalled;
         let slow = stalled.is_some_and(|stalled| overdue(stalled, self.limits.write_deadline));
-        let silent = overdue(state.heard, self.limits.heartbeat + PONG_GRACE);
+        let answers = self.form == Form::WebSocket;
+        let silent = answers && overdue(state.heard, self.limits.heartbeat + PONG_GRACE);
         let quiet = state.queue.is_empty() && since(state.sent) >= self.limits.heartbeat;
-        let unproven = state.queue.is_empty() && since(state.pinged) >= self.limits.heartbeat;
+        let unproven =
+            answers && state.queue.is_empty() && since(state.pinged) >= self.limits.heartbeat;
         drop(state);
         if slow {
             self.close(CloseReason::SlowConsumer);
@@ -247,7 +304,7 @@ impl Outbox {
             self.close(CloseReason::NoPong);
         }
         if quiet {
-            self.send(heartbeat, now);
+            self.send_shared(heartbeat, now);
         }
         if unproven {
             self.lock().pinged = now;
@@ -262,14 +319,14 @@ impl Outbox {
 
 impl State {
     /// Queues a frame behind others.
-    fn enqueue(&mut self, frame: Frame, limits: &OutboxLimits) -> Sent {
+    fn enqueue(&mut self, frame: Frame, form: Form, limits: &OutboxLimits) -> Sent {
         self.bytes += frame.bytes.len();
         self.queue.push_back(frame);
         self.unfolded += 1;
         if !self.is_over(limits, ALL) {
             return Sent::Delivered;
         }
-        let outcome = self.fold(limits, MOST);
+        let outcome = self.fold(form, limits, MOST);
         if self.is_over(limits, ALL) {
             return Sent::Ended;
         }
@@ -296,12 +353,13 @@ impl State {
     }
 
     /// Folds what waits, down to this part of the bounds if need be.
-    fn fold(&mut self, limits: &OutboxLimits, part: usize) -> Folding {
+    fn fold(&mut self, form: Form, limits: &OutboxLimits, part: usize) -> Folding {
         let rest = self.queue.split_off(self.begun());
         let space = Space {
             frames: limits.frames * part / PARTS,
             bytes: limits.bytes / PARTS * part,
             spread_ms: limits.spread.as_millis() as u64,
+            form,
         };
         let (frames, outcome) = fold(rest, space);
         self.queue.extend(frames);

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::{
-    tests::{Tap, change, messages, resync},
+    tests::{Tap, change, events, messages, resync},
     *,
 };
 use crate::protocol::{Rooms, ServerMessage};
@@ -99,9 +99,9 @@ struct Run {
 }
 
 impl Run {
-    fn new() -> Self {
-        let (tap, now) = (Tap::default(), Instant::now());
-        Self {
+    fn new(form: Form) -> Self {
+        let (tap, now) = (Tap::of(form), Instant::now());
+        let mut run = Self {
             outbox: Outbox::new(Box::new(tap.clone()), LIMITS, now),
             tap,
             now,
@@ -109,7 +109,9 @@ impl Run {
             told: Vec::new(),
             number: 0,
             joined: 0,
-        }
+        };
+        run.step(&Step::Joined);
+        run
     }
 
     /// What the connection's task does when the socket takes something.
@@ -149,7 +151,7 @@ impl Run {
             }),
             Step::Fresh => Frame::message(&ServerMessage::Fresh { cursor }),
         };
-        let size = frame.bytes.len();
+        let size = self.outbox.form.of(frame.clone()).bytes.len();
         if self.outbox.send(frame, self.now) == Sent::Ended {
             return;
         }
@@ -173,9 +175,12 @@ impl Run {
     fn read(&self) -> Vec<Read> {
         let (mut end, mut joined) = (0, 0);
         let mut read = Vec::new();
-        for message in messages(&self.wire) {
-            let length = message.to_string().len();
-            end += length + if length < 126 { 2 } else { 4 };
+        let told: Vec<(Value, usize)> = match self.outbox.form {
+            Form::WebSocket => messages(&self.wire).into_iter().map(framed).collect(),
+            Form::Events => events(&self.wire).into_iter().map(identified).collect(),
+        };
+        for (message, length) in told {
+            end += length;
             joined += usize::from(message["type"] == "subscribed");
             read.push(Read {
                 message,
@@ -190,9 +195,10 @@ impl Run {
 proptest! {
     #[test]
     fn what_is_folded_or_resynced_is_told_late_enough_and_no_position_claims_more(
-        steps in prop::collection::vec(step(), 1..120)
+        steps in prop::collection::vec(step(), 1..120),
+        form in prop_oneof![Just(Form::WebSocket), Just(Form::Events)],
     ) {
-        let mut run = Run::new();
+        let mut run = Run::new(form);
         for step in &steps {
             run.step(step);
         }
@@ -219,6 +225,18 @@ proptest! {
             }
         }
     }
+}
+
+/// A message with the length of its frame.
+fn framed(message: Value) -> (Value, usize) {
+    let length = message.to_string().len();
+    (message, length + if length < 126 { 2 } else { 4 })
+}
+
+/// A message with the length of its event, whose position is the message's own.
+fn identified((message, length, id): (Value, usize, Option<String>)) -> (Value, usize) {
+    assert_eq!(id.as_deref(), message["cursor"].as_str());
+    (message, length)
 }
 
 fn numbers(read: &[Read], room: &str, entity: u8) -> Vec<u64> {

@@ -8,10 +8,14 @@ use crate::{
 };
 
 /// A socket that takes what it is allowed to.
-#[derive(Clone, Default)]
-pub(super) struct Tap(Arc<Mutex<(usize, Vec<u8>)>>);
+#[derive(Clone)]
+pub(super) struct Tap(Arc<Mutex<(usize, Vec<u8>)>>, Form);
 
 impl Tap {
+    pub(super) fn of(form: Form) -> Self {
+        Self(Arc::default(), form)
+    }
+
     pub(super) fn open(&self, bytes: usize) {
         self.0.lock().unwrap().0 = bytes;
     }
@@ -33,6 +37,10 @@ impl Wire for Tap {
         tap.1.extend(&offered[..fits]);
         Ok(fits)
     }
+
+    fn form(&self) -> Form {
+        self.1
+    }
 }
 
 const LIMITS: OutboxLimits = OutboxLimits {
@@ -44,7 +52,11 @@ const LIMITS: OutboxLimits = OutboxLimits {
 };
 
 fn outbox() -> (Outbox, Tap, Instant) {
-    let (tap, now) = (Tap::default(), Instant::now());
+    outbox_of(Form::WebSocket)
+}
+
+fn outbox_of(form: Form) -> (Outbox, Tap, Instant) {
+    let (tap, now) = (Tap::of(form), Instant::now());
     (Outbox::new(Box::new(tap.clone()), LIMITS, now), tap, now)
 }
 
@@ -71,6 +83,17 @@ pub(super) fn change(room: &str, entity: u8, number: u64) -> Frame {
 
 pub(super) fn resync(rooms: Rooms, number: u64) -> Frame {
     Frame::resync(rooms, ResyncReason::Bulk, number.to_string().into(), 0)
+}
+
+/// The messages in whole events, each with its length and its position.
+pub(super) fn events(bytes: &[u8]) -> Vec<(serde_json::Value, usize, Option<String>)> {
+    let text = std::str::from_utf8(bytes).unwrap();
+    let events = text.split_inclusive("\n\n").map(|event| {
+        let field = |name| event.lines().find_map(|line| line.strip_prefix(name));
+        let data = serde_json::from_str(field("data: ").unwrap()).unwrap();
+        (data, event.len(), field("id: ").map(str::to_owned))
+    });
+    events.collect()
 }
 
 /// The texts of whole frames.
@@ -253,7 +276,7 @@ fn a_resync_tells_what_waits_of_its_rooms() {
 #[test]
 fn signs_of_life_come_when_due() {
     let (outbox, tap, start) = outbox();
-    let (beat, ping) = (reply("beat "), reply("ping "));
+    let (beat, ping) = (Shared::new(reply("beat ")), reply("ping "));
     let at = |seconds| start + Duration::from_secs(seconds);
     tap.open(1000);
     outbox.tick(at(24), &beat, &ping);
@@ -269,7 +292,7 @@ fn signs_of_life_come_when_due() {
 
 /// When a connection that was last heard at the start ends, if it ticks at `phase` of each second.
 fn silent_until(outbox: &Outbox, start: Instant, phase: Duration) -> Duration {
-    let (beat, ping) = (reply("beat "), reply("ping "));
+    let (beat, ping) = (Shared::new(reply("beat ")), reply("ping "));
     let mut now = start + phase;
     while outbox.ending().is_none() {
         now += TICK;
@@ -305,7 +328,7 @@ fn a_client_that_accepts_nothing_is_a_slow_consumer() {
 #[test]
 fn a_client_that_reads_slowly_need_not_answer_pings() {
     let (outbox, tap, start) = outbox();
-    let (beat, ping) = (reply("beat "), reply("ping "));
+    let (beat, ping) = (Shared::new(reply("beat ")), reply("ping "));
     outbox.send(reply("0123456789012345678901234567890123456789"), start);
     for second in 1..40 {
         let now = start + Duration::from_secs(second);
@@ -314,4 +337,66 @@ fn a_client_that_reads_slowly_need_not_answer_pings() {
         outbox.tick(now, &beat, &ping);
     }
     assert_eq!(outbox.ending(), None);
+}
+
+#[test]
+fn a_client_of_events_is_told_no_position_and_nothing_of_rooms_before_it_was_answered() {
+    let (outbox, tap, now) = outbox_of(Form::Events);
+    tap.open(10_000);
+    let cursor = |text: &str| text.into();
+    let fresh = |text| {
+        Shared::new(Frame::message(&ServerMessage::Fresh {
+            cursor: cursor(text),
+        }))
+    };
+    outbox.send_shared(&fresh("1"), now);
+    outbox.send(resync(Rooms::Every, 2), now);
+    outbox.send(
+        Frame::message(&ServerMessage::Subscribed {
+            id: None,
+            cursor: cursor("3"),
+            rooms: Vec::new(),
+        }),
+        now,
+    );
+    outbox.send(change("a", 1, 4), now);
+    outbox.send_shared(&fresh("5"), now);
+    let told = events(&tap.taken());
+    let told: Vec<_> = told
+        .iter()
+        .map(|(message, _, id)| (message["type"].as_str().unwrap(), id.as_deref()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("fresh", None),
+            ("subscribed", Some("3")),
+            ("invalidate", Some("4")),
+            ("fresh", Some("5"))
+        ]
+    );
+}
+
+#[test]
+fn a_client_of_events_need_not_answer_but_must_read() {
+    let (outbox, tap, start) = outbox_of(Form::Events);
+    let beat = Shared::new(Frame::message(&ServerMessage::Pong {
+        id: None,
+        server_time: jiff::Timestamp::UNIX_EPOCH,
+    }));
+    for second in 0..100 {
+        tap.open(10_000);
+        outbox.tick(start + Duration::from_secs(second), &beat, &reply("ping"));
+    }
+    assert_eq!(
+        events(&tap.taken()).len(),
+        3,
+        "one for each heartbeat, and no ping"
+    );
+    assert_eq!(outbox.ending(), None);
+    tap.open(0);
+    for second in 100..200 {
+        outbox.tick(start + Duration::from_secs(second), &beat, &reply("ping"));
+    }
+    assert_eq!(outbox.ending(), Some(CloseReason::SlowConsumer));
 }

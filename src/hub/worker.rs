@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Command, Frame, Outbox,
     drain::Drain,
+    frame::Shared,
     memory::{Memory, MemoryLimits},
     outbox::{Sent, TICK},
     registry::{Registry, SessionKey},
@@ -253,10 +254,10 @@ impl Hub {
     }
 
     async fn send_all(&self, frame: Frame, members: impl Iterator<Item = &Arc<Outbox>>) {
-        let now = Instant::now();
+        let (frame, now) = (Shared::new(frame), Instant::now());
         let mut delivered = 0;
         for (index, outbox) in members.enumerate() {
-            match outbox.send(&frame, now) {
+            match outbox.send_shared(&frame, now) {
                 Sent::Delivered => delivered += 1,
                 Sent::Folded(folding) => {
                     delivered += 1;
@@ -272,7 +273,7 @@ impl Hub {
         self.metrics.deliveries.inc_by(delivered);
         self.metrics
             .delivered_bytes
-            .inc_by(delivered * frame.bytes.len() as u64);
+            .inc_by(delivered * frame.frame.bytes.len() as u64);
     }
 
     /// Tells everybody that the database was lost, or is back.
@@ -284,9 +285,9 @@ impl Hub {
             (Some(_), None, Some(cursor)) => ServerMessage::Fresh { cursor },
             _ => return,
         };
-        let (frame, now) = (Frame::message(&message), Instant::now());
+        let (frame, now) = (Shared::new(Frame::message(&message)), Instant::now());
         for outbox in self.registry.sessions() {
-            outbox.send(&frame, now);
+            outbox.send_shared(&frame, now);
         }
     }
 
@@ -298,10 +299,10 @@ impl Hub {
             return;
         };
         let server_time = Timestamp::now();
-        let heartbeat = Frame::message(&ServerMessage::Heartbeat {
+        let heartbeat = Shared::new(Frame::message(&ServerMessage::Heartbeat {
             cursor,
             server_time,
-        });
+        }));
         let (ping, now) = (Frame::ping(), Instant::now());
         self.registry
             .sessions()
@@ -324,7 +325,10 @@ impl Hub {
         while let Some(farewell) = self.drain.as_mut().and_then(|drain| drain.due(now)) {
             if let Some(outbox) = self.registry.session(farewell.key) {
                 self.metrics.goodbyes.inc();
-                outbox.send(Frame::goodbye(farewell.retry_after), now);
+                outbox.send(
+                    Frame::goodbye(CloseReason::Draining, farewell.retry_after),
+                    now,
+                );
                 outbox.close(CloseReason::Draining);
             }
         }

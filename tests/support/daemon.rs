@@ -78,6 +78,11 @@ impl Daemon {
         get(self.addr, path).await
     }
 
+    /// The whole answer to a request for `path` with these header lines.
+    pub(crate) async fn ask(&self, method: &str, path: &str, headers: &str) -> String {
+        soon(path, answer(self.addr, method, path, headers)).await
+    }
+
     /// Waits until `/readyz` says no and says why in these words; returns all that it says.
     pub(crate) async fn complains(&self, words: &str) -> String {
         let said = async {
@@ -137,15 +142,22 @@ pub(crate) async fn get(addr: SocketAddr, path: &str) -> (u16, String) {
     soon(path, page(addr, path)).await
 }
 
-async fn page(addr: SocketAddr, path: &str) -> (u16, String) {
+/// Head and body of what is answered on a connection of its own.
+async fn answer(addr: SocketAddr, method: &str, path: &str, headers: &str) -> String {
     let mut stream = TcpStream::connect(addr).await.expect("a connection");
-    let request = format!("GET {path} HTTP/1.1\r\nHost: pgbell\r\nConnection: close\r\n\r\n");
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nHost: pgbell\r\nConnection: close\r\n{headers}\r\n");
     stream.write_all(request.as_bytes()).await.expect("sent");
     let mut response = String::new();
     stream
         .read_to_string(&mut response)
         .await
         .expect("a response");
+    response
+}
+
+async fn page(addr: SocketAddr, path: &str) -> (u16, String) {
+    let response = answer(addr, "GET", path, "").await;
     let (head, body) = response.split_once("\r\n\r\n").expect("a head");
     let status = head
         .split(' ')

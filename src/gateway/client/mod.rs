@@ -1,0 +1,37 @@
+//! The browser client at `/client.js`, so that a page needs no package manager.
+//!
+//! The files beside this one are built by `npm run build` in `client/` and committed, so that building
+//! the daemon takes no Node, and a client that the daemon serves speaks the daemon's own version.
+
+use axum::{Router, routing::get};
+
+use super::{Gateway, public_file::PublicFile};
+
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const JSON: &str = "application/json";
+
+/// Path, content type and content of each file.
+const FILES: [(&str, &str, &str); 4] = [
+    ("/client.js", SCRIPT, include_str!("client.js")),
+    ("/client.js.map", JSON, include_str!("client.js.map")),
+    (
+        "/client.global.js",
+        SCRIPT,
+        include_str!("client.global.js"),
+    ),
+    (
+        "/client.global.js.map",
+        JSON,
+        include_str!("client.global.js.map"),
+    ),
+];
+
+/// The client as a module and as a classic script, with their source maps.
+pub(super) fn router() -> Router<Gateway> {
+    FILES
+        .iter()
+        .fold(Router::new(), |router, &(path, content_type, content)| {
+            let file = PublicFile::new(content_type, content);
+            router.route(path, get(async move |headers| file.answer(&headers)))
+        })
+}

@@ -1,0 +1,246 @@
+//! What every kind of session has: a socket, an outbox, and a place in the hub.
+
+use std::{
+    io,
+    ops::ControlFlow,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde_json::Number;
+use socket2::SockRef;
+use tokio::{
+    io::Interest,
+    net::TcpStream,
+    sync::oneshot,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::Gateway;
+use crate::{
+    hub::{Command, Form, Frame, Outbox, Progress, Request, SessionKey, Wire},
+    protocol::{CloseReason, ConnectionId},
+    telemetry::{ByReason, Reason},
+};
+
+/// What one read may take. Clients say little; a larger message takes more reads.
+pub(super) const READ_BUFFER: usize = 512;
+/// Longest wait for a position to welcome a client with.
+const WELCOME_DEADLINE: Duration = Duration::from_secs(10);
+/// Longest time from the decision to close until the socket is dropped.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
+
+/// A client's socket, what waits for it, and its place in the hub.
+pub(super) struct Connection {
+    pub(super) gateway: Gateway,
+    pub(super) stream: Arc<TcpStream>,
+    pub(super) outbox: Arc<Outbox>,
+    key: Option<SessionKey>,
+    pub(super) closed_by_peer: bool,
+}
+
+/// How long a client may take to close its side.
+#[derive(Clone, Copy, Debug)]
+enum Patience {
+    /// It has shown no sign of life.
+    None,
+    /// Until [`CLOSE_DEADLINE`].
+    Short,
+    /// Until the daemon stops.
+    Drain,
+}
+
+impl Patience {
+    fn of(reason: CloseReason, refused: bool) -> Self {
+        match reason {
+            CloseReason::NoPong => Self::None,
+            CloseReason::Draining if !refused => Self::Drain,
+            _ => Self::Short,
+        }
+    }
+
+    async fn end(self, closing: &CancellationToken) {
+        match self {
+            Self::None => {}
+            Self::Short => sleep(CLOSE_DEADLINE).await,
+            Self::Drain => closing.cancelled().await,
+        }
+    }
+}
+
+impl Connection {
+    /// Counts a client and gives it an outbox that takes `form`.
+    pub(super) fn new(gateway: Gateway, stream: Arc<TcpStream>, form: Form) -> Self {
+        gateway.metrics.connections.inc();
+        let socket = Socket(stream.clone(), form);
+        let outbox = Outbox::new(Box::new(socket), gateway.outbox, Instant::now());
+        Self {
+            gateway,
+            stream,
+            outbox: Arc::new(outbox),
+            key: None,
+            closed_by_peer: false,
+        }
+    }
+
+    /// Waits until the hub has welcomed the client.
+    pub(super) async fn join(&mut self) -> ControlFlow<CloseReason> {
+        let connection: ConnectionId = format!("{:012x}", fastrand::u64(..1 << 48)).into();
+        let (key, mut joined) = oneshot::channel();
+        let outbox = self.outbox.clone();
+        let join = Command::Join {
+            connection,
+            outbox,
+            key,
+        };
+        let welcome = async {
+            self.gateway.hub.send(join).await;
+            (&mut joined).await.ok()
+        };
+        let welcome = timeout(WELCOME_DEADLINE, welcome).await;
+        // A key that came at the last moment has to be given back.
+        self.key = welcome.unwrap_or_else(|_| {
+            joined.close();
+            joined.try_recv().ok()
+        });
+        match self.key {
+            Some(_) => ControlFlow::Continue(()),
+            None => ControlFlow::Break(self.outbox.ending().unwrap_or(CloseReason::ServerError)),
+        }
+    }
+
+    /// Asks the hub something on the client's behalf.
+    pub(super) async fn ask(
+        &self,
+        id: Option<Number>,
+        request: Request,
+    ) -> ControlFlow<CloseReason> {
+        let Some(key) = self.key else {
+            return ControlFlow::Break(CloseReason::ServerError);
+        };
+        let request = Command::Request { key, id, request };
+        if self.gateway.hub.send(request).await {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(CloseReason::ServerError)
+        }
+    }
+
+    /// Writes what waits and waits for something to do; tells whether there is something to read.
+    pub(super) async fn turn(&self) -> ControlFlow<CloseReason, bool> {
+        let Ok(interest) = self.drain() else {
+            return ControlFlow::Break(CloseReason::Normal);
+        };
+        if let Some(reason) = self.outbox.ending() {
+            return ControlFlow::Break(reason);
+        }
+        tokio::select! {
+            ready = self.stream.ready(interest) => match ready {
+                Ok(ready) => ControlFlow::Continue(ready.is_readable()),
+                Err(_) => ControlFlow::Break(CloseReason::Normal),
+            },
+            () = self.outbox.woken() => ControlFlow::Continue(false),
+        }
+    }
+
+    /// Writes what waits, and tells what of the socket to wait for next.
+    fn drain(&self) -> io::Result<Interest> {
+        if let Some(folding) = self.outbox.fold() {
+            folding.count(&self.gateway.metrics);
+        }
+        Ok(match self.outbox.drain(Instant::now())? {
+            Progress::Drained => Interest::READABLE,
+            Progress::Blocked => Interest::READABLE | Interest::WRITABLE,
+        })
+    }
+
+    /// Tells a client that is sent away when to come back, where it may.
+    pub(super) fn refuse(&self, reason: CloseReason) -> CloseReason {
+        if reason == CloseReason::Draining {
+            let goodbye = Frame::goodbye_within(self.gateway.config.drain);
+            self.outbox.send(goodbye, Instant::now());
+        }
+        reason
+    }
+
+    /// Leaves the hub, and closes the connection as far as the client plays along.
+    pub(super) async fn end(mut self, reason: CloseReason, refused: bool) {
+        if let Some(key) = self.key.take() {
+            self.gateway.hub.send(Command::Leave { key }).await;
+        }
+        if self.closed_by_peer {
+            self.outbox.closed_by_peer();
+        }
+        self.outbox.close(reason);
+        let gateway = self.gateway.clone();
+        tokio::select! {
+            biased;
+            () = self.farewell() => {}
+            () = Patience::of(reason, refused).end(&gateway.closing) => {}
+        }
+        gateway.metrics.connections.dec();
+        let count = |family: &ByReason, reason| family.get_or_create(&Reason::new(reason)).inc();
+        count(&gateway.metrics.closes, reason.as_str());
+        if reason == CloseReason::SlowConsumer {
+            count(&gateway.metrics.slow_consumers, "closed");
+        }
+    }
+
+    /// Drains the outbox and waits for the client to close its side.
+    async fn farewell(&mut self) {
+        loop {
+            let Ok(interest) = self.drain() else {
+                return;
+            };
+            if !interest.is_writable() {
+                if self.closed_by_peer {
+                    return;
+                }
+                self.say_no_more();
+            }
+            if self.stream.ready(interest).await.is_err() {
+                return;
+            }
+            // Nothing the client says counts any more, except that it has closed.
+            if self.discard().is_err() {
+                return;
+            }
+        }
+    }
+
+    /// A WebSocket has a frame that says so; otherwise the end of the stream does.
+    fn say_no_more(&self) {
+        if self.outbox.form() == Form::Events {
+            // Of a connection that is gone already, nothing is left to end.
+            let _ = SockRef::from(&*self.stream).shutdown(std::net::Shutdown::Write);
+        }
+    }
+
+    /// Passes over what the client says.
+    ///
+    /// # Errors
+    /// When it has closed its side, or the connection is gone.
+    pub(super) fn discard(&self) -> io::Result<()> {
+        match self.stream.try_read(&mut [0; READ_BUFFER]) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+}
+
+struct Socket(Arc<TcpStream>, Form);
+
+impl Wire for Socket {
+    fn try_write(&self, parts: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        match parts {
+            [part] => self.0.try_write(part),
+            parts => self.0.try_write_vectored(parts),
+        }
+    }
+
+    fn form(&self) -> Form {
+        self.1
+    }
+}
