@@ -6,6 +6,7 @@
 
 use std::{fmt, sync::Arc};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, de::IgnoredAny};
@@ -28,54 +29,83 @@ const MAX_TRIES: usize = 4;
 /// Who somebody is, as a token proves. Cheap to clone.
 #[derive(Clone)]
 pub struct Identity {
+    facts: Arc<Facts>,
+}
+
+struct Facts {
     user: Arc<str>,
-    claims: Arc<Claims>,
-    claims_json: Arc<str>,
+    claims: Claims,
+    claims_json: String,
+    digest: Digest,
+    issued_at: Option<Timestamp>,
     expires_at: Timestamp,
 }
+
+/// Stands for all that a token claims: SHA-256 of the claims as JSON.
+pub(super) type Digest = [u8; 32];
 
 impl Identity {
     /// The subject of the token.
     pub fn user(&self) -> &Arc<str> {
-        &self.user
+        &self.facts.user
     }
 
     /// Everything that the token claims.
     pub fn claims(&self) -> &Claims {
-        &self.claims
+        &self.facts.claims
     }
 
     /// The same as JSON, for `request.jwt.claims`.
-    pub fn claims_json(&self) -> &Arc<str> {
-        &self.claims_json
+    pub fn claims_json(&self) -> &str {
+        &self.facts.claims_json
+    }
+
+    /// Differs where anything that the token claims does.
+    pub(super) fn digest(&self) -> &Digest {
+        &self.facts.digest
+    }
+
+    /// When the token was made, if it says so.
+    pub fn issued_at(&self) -> Option<Timestamp> {
+        self.facts.issued_at
     }
 
     /// From when on this holds no longer: what the token says, and the leeway.
     pub fn expires_at(&self) -> Timestamp {
-        self.expires_at
+        self.facts.expires_at
     }
 
     fn new(claims: Claims, settings: &Settings) -> Self {
         let text = |name| claims.get(name).and_then(Value::as_str).unwrap_or_default();
-        let exp = date(&claims, "exp")
-            .ok()
-            .flatten()
-            .unwrap_or(Timestamp::MIN);
-        Self {
+        let when = |name| date(&claims, name).ok().flatten();
+        let claims_json = claims.to_json();
+        let facts = Facts {
             user: text("sub").into(),
-            claims_json: claims.to_json().into(),
-            expires_at: later(exp, settings.leeway),
-            claims: Arc::new(claims),
+            digest: sha256(claims_json.as_bytes()),
+            claims_json,
+            issued_at: when("iat"),
+            expires_at: later(when("exp").unwrap_or(Timestamp::MIN), settings.leeway),
+            claims,
+        };
+        Self {
+            facts: Arc::new(facts),
         }
     }
+}
+
+fn sha256(bytes: &[u8]) -> Digest {
+    let hash = digest(&SHA256, bytes);
+    let mut digest = Digest::default();
+    digest.copy_from_slice(hash.as_ref());
+    digest
 }
 
 /// Without what the token claims: that is about a person.
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity")
-            .field("user", &self.user)
-            .field("expires_at", &self.expires_at)
+            .field("user", &self.facts.user)
+            .field("expires_at", &self.facts.expires_at)
             .finish_non_exhaustive()
     }
 }
