@@ -170,10 +170,15 @@ impl Connection {
         claims: &str,
     ) -> (Result<Option<Row>, tokio_postgres::Error>, bool) {
         // The line end ends a comment that the query may end with.
-        let query = question.sql.trim_end_matches(|last: char| last == ';' || last.is_whitespace());
+        let query = question
+            .sql
+            .trim_end_matches(|last: char| last == ';' || last.is_whitespace());
         let query = format!("select * from ({query}\n) as question limit 1");
-        let words: Vec<(&(dyn ToSql + Sync), Type)> =
-            question.words.iter().map(|word| (word as _, Type::TEXT)).collect();
+        let words: Vec<(&(dyn ToSql + Sync), Type)> = question
+            .words
+            .iter()
+            .map(|word| (word as _, Type::TEXT))
+            .collect();
         const CLAIMS: &str = "select set_config('request.jwt.claims', $1, true)";
         let claims: [(&(dyn ToSql + Sync), Type); 1] = [(&claims, Type::TEXT)];
         // In this order on the wire: each is sent when it is first polled.

@@ -85,7 +85,9 @@ impl Guard {
         let rules = config.rooms.len();
         let inner = Inner {
             auth_timeout: config.auth_timeout,
-            revocations: RwLock::new(Revocations::new(remembered_for.unwrap_or(SignedDuration::MAX))),
+            revocations: RwLock::new(Revocations::new(
+                remembered_for.unwrap_or(SignedDuration::MAX),
+            )),
             changes: AtomicU64::new(0),
             answers: Mutex::new(Answers::new(sql.cache, sql.cache_entries)),
             database: Database::new(database, sql),
@@ -124,7 +126,10 @@ impl Guard {
         let verified = self.inner.access.verify(token, Timestamp::now()).await;
         let outcome = match verified {
             Ok(identity) if self.is_revoked(&identity) => {
-                debug!(user = &**identity.user(), "a token was made before its user was revoked");
+                debug!(
+                    user = &**identity.user(),
+                    "a token was made before its user was revoked"
+                );
                 Err(RefusalCode::Unauthorized)
             }
             Ok(identity) => Ok(identity),
@@ -133,7 +138,10 @@ impl Guard {
                 Err(refusal.code())
             }
         };
-        let name = outcome.as_ref().err().map_or("accepted", |code| code.as_str());
+        let name = outcome
+            .as_ref()
+            .err()
+            .map_or("accepted", |code| code.as_str());
         self.count(&self.inner.metrics.authentications, name);
         outcome
     }
@@ -141,7 +149,9 @@ impl Guard {
     /// Whether this token was made before its user was sent away.
     pub fn is_revoked(&self, identity: &Identity) -> bool {
         let revocations = self.inner.revocations.read();
-        revocations.unwrap_or_else(PoisonError::into_inner).cover(identity)
+        revocations
+            .unwrap_or_else(PoisonError::into_inner)
+            .cover(identity)
     }
 
     /// Whether somebody may join a room, as far as that can be said at once.
@@ -189,7 +199,10 @@ impl Guard {
             Err(known) => return known,
         };
         let answer = waiter.wait_for(Option::is_some).await;
-        answer.ok().and_then(|answer| *answer).unwrap_or(Permission::NotReady)
+        answer
+            .ok()
+            .and_then(|answer| *answer)
+            .unwrap_or(Permission::NotReady)
     }
 
     /// Somebody who waits for the answer, or what is known without asking.
@@ -212,7 +225,9 @@ impl Guard {
                 };
                 let (told, waiter) = watch::channel(None);
                 let serial = answers.begin(question, who, identity.user().clone(), waiter.clone());
-                let asking = self.clone().look_up(identity.clone(), question.clone(), serial);
+                let asking = self
+                    .clone()
+                    .look_up(identity.clone(), question.clone(), serial);
                 tokio::spawn(async move {
                     told.send_replace(Some(asking.await));
                     drop(place);
@@ -224,7 +239,11 @@ impl Guard {
 
     /// Asks, whoever still waits for it.
     async fn look_up(self, identity: Identity, question: Question, serial: u64) -> Permission {
-        let answer = self.inner.database.ask(&question, identity.claims_json()).await;
+        let answer = self
+            .inner
+            .database
+            .ask(&question, identity.claims_json())
+            .await;
         let failing = &self.inner.failing[question.rule];
         let answer = match answer {
             Ok(allowed) => {
@@ -240,7 +259,8 @@ impl Guard {
                 None
             }
         };
-        self.answers().finish(&question, identity.digest(), serial, answer, Instant::now());
+        self.answers()
+            .finish(&question, identity.digest(), serial, answer, Instant::now());
         let permission = answer.map_or(Permission::NotReady, permission);
         self.count(&self.inner.metrics.access_questions, permission.as_str());
         permission
@@ -299,7 +319,10 @@ impl Guard {
     }
 
     fn answers(&self) -> MutexGuard<'_, Answers<Waiter>> {
-        self.inner.answers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .answers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn count(&self, family: &ByReason, name: &'static str) {

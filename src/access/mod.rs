@@ -34,8 +34,8 @@ use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
 pub use claims::Claims;
-pub use database::Link;
 pub use config::{Config, Everybody, JwksConfig, KeyConfig, RoomRule, SqlConfig, TokensConfig};
+pub use database::Link;
 pub use explain::{Explanation, RuleStep, Step};
 pub use guard::{Guard, Permission};
 /// A way of signing, as in `alg`.

@@ -46,7 +46,10 @@ impl Revocations {
     /// Tokens of `user` that were made by `at` count no longer.
     pub(super) fn add(&mut self, user: Arc<str>, at: Timestamp, now: Timestamp) {
         self.forget(now);
-        let known = self.users.entry(user.clone()).or_insert(Known { at, times: 0 });
+        let known = self
+            .users
+            .entry(user.clone())
+            .or_insert(Known { at, times: 0 });
         known.at = known.at.max(at);
         known.times += 1;
         self.heard.push_back((now, user));
@@ -119,7 +122,10 @@ mod tests {
         let ageless = somebody_who(json!({"sub": "anna", "exp": 4_000_000_000_u64}));
         assert!(revocations.cover(&ageless), "nobody knows when it was made");
         revocations.add("anna".into(), at(900), at(1_002));
-        assert!(revocations.cover(&made("anna", 1_000)), "an earlier one takes nothing back");
+        assert!(
+            revocations.cover(&made("anna", 1_000)),
+            "an earlier one takes nothing back"
+        );
     }
 
     #[test]
@@ -128,7 +134,10 @@ mod tests {
         revocations.add("anna".into(), at(1_000), at(1_000));
         revocations.add("anna".into(), at(1_050), at(1_050));
         revocations.add("ben".into(), at(1_100), at(1_101));
-        assert!(revocations.cover(&made("anna", 1_050)), "heard of again since");
+        assert!(
+            revocations.cover(&made("anna", 1_050)),
+            "heard of again since"
+        );
         revocations.add("ben".into(), at(1_100), at(1_151));
         assert!(!revocations.cover(&made("anna", 1_000)));
         assert!(revocations.cover(&made("ben", 1_100)));

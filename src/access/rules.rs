@@ -144,7 +144,8 @@ impl Rules {
 
     /// Whether any event makes anybody be asked about again.
     pub(super) fn watches(&self) -> bool {
-        let watches = |rule: &Rule| matches!(&rule.grant, Grant::Sql(asks) if !asks.recheck_on.is_empty());
+        let watches =
+            |rule: &Rule| matches!(&rule.grant, Grant::Sql(asks) if !asks.recheck_on.is_empty());
         self.rules.iter().any(watches)
     }
 

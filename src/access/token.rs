@@ -38,6 +38,7 @@ struct Facts {
     claims_json: String,
     digest: Digest,
     issued_at: Option<Timestamp>,
+    verified_at: Timestamp,
     expires_at: Timestamp,
 }
 
@@ -70,12 +71,17 @@ impl Identity {
         self.facts.issued_at
     }
 
+    /// When it was shown here.
+    pub fn verified_at(&self) -> Timestamp {
+        self.facts.verified_at
+    }
+
     /// From when on this holds no longer: what the token says, and the leeway.
     pub fn expires_at(&self) -> Timestamp {
         self.facts.expires_at
     }
 
-    fn new(claims: Claims, settings: &Settings) -> Self {
+    fn new(claims: Claims, settings: &Settings, now: Timestamp) -> Self {
         let text = |name| claims.get(name).and_then(Value::as_str).unwrap_or_default();
         let when = |name| date(&claims, name).ok().flatten();
         let claims_json = claims.to_json();
@@ -84,6 +90,7 @@ impl Identity {
             digest: sha256(claims_json.as_bytes()),
             claims_json,
             issued_at: when("iat"),
+            verified_at: now,
             expires_at: later(when("exp").unwrap_or(Timestamp::MIN), settings.leeway),
             claims,
         };
@@ -271,7 +278,7 @@ pub(super) fn identify(
     for check in CHECKS {
         (check.holds)(&claims, settings, now)?;
     }
-    Ok(Identity::new(claims, settings))
+    Ok(Identity::new(claims, settings, now))
 }
 
 fn not_expired(claims: &Claims, settings: &Settings, now: Timestamp) -> Result<(), Refusal> {

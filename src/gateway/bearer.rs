@@ -25,18 +25,27 @@ impl std::fmt::Debug for Bearer {
 /// The token of a request, if it has one. Of several that differ none counts, because nobody knows which is
 /// meant.
 pub(super) fn of(headers: &HeaderMap) -> Option<Bearer> {
-    let in_header = headers.get_all(header::AUTHORIZATION).iter().filter_map(|value| {
-        let (scheme, token) = value.to_str().ok()?.trim().split_once(' ')?;
-        let is_bearer = scheme.eq_ignore_ascii_case("bearer");
-        is_bearer.then(|| token.trim().to_owned())
-    });
+    let in_header = headers
+        .get_all(header::AUTHORIZATION)
+        .iter()
+        .filter_map(|value| {
+            let (scheme, token) = value.to_str().ok()?.trim().split_once(' ')?;
+            let is_bearer = scheme.eq_ignore_ascii_case("bearer");
+            is_bearer.then(|| token.trim().to_owned())
+        });
     let offers = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
-    let offers = offers.filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','));
+    let offers = offers
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(','));
     let in_protocol = offers.filter_map(|offer| {
         let encoded = offer.trim().strip_prefix(IN_PROTOCOL)?;
         let decoded = URL_SAFE_NO_PAD.decode(encoded).ok();
         // What cannot be read is a token all the same, and is refused as one.
-        Some(decoded.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default())
+        Some(
+            decoded
+                .and_then(|bytes| String::from_utf8(bytes).ok())
+                .unwrap_or_default(),
+        )
     });
     let mut tokens = in_header.chain(in_protocol);
     let first = tokens.next()?;
@@ -85,7 +94,10 @@ mod tests {
             headers.append(header::AUTHORIZATION, HeaderValue::from_static(value));
         }
         for value in protocols {
-            headers.append(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(value));
+            headers.append(
+                header::SEC_WEBSOCKET_PROTOCOL,
+                HeaderValue::from_static(value),
+            );
         }
         of(&headers).map(|bearer| bearer.0)
     }

@@ -55,7 +55,9 @@ impl Connection {
                 return ControlFlow::Break(reason);
             }
             if has_more {
-                interest = interest.remove(Interest::READABLE).unwrap_or(Interest::ERROR);
+                interest = interest
+                    .remove(Interest::READABLE)
+                    .unwrap_or(Interest::ERROR);
             }
             tokio::select! {
                 biased;

@@ -155,7 +155,9 @@ impl Session {
 /// How many rooms a message names.
 fn rooms_in(message: &ClientMessage) -> usize {
     match message {
-        ClientMessage::Subscribe { rooms, .. } | ClientMessage::Unsubscribe { rooms, .. } => rooms.len(),
+        ClientMessage::Subscribe { rooms, .. } | ClientMessage::Unsubscribe { rooms, .. } => {
+            rooms.len()
+        }
         ClientMessage::Sync { rooms, .. } => rooms.as_ref().map_or(0, Vec::len),
         _ => 0,
     }

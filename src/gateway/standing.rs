@@ -85,7 +85,8 @@ impl Standing {
     /// After which time to look again, if ever.
     pub(super) fn next(&self, now: Instant, clock: Timestamp) -> Option<Duration> {
         let over = self.identity.as_ref().map(Identity::expires_at);
-        let until = |at: Timestamp| Duration::try_from(at.duration_since(clock)).unwrap_or_default();
+        let until =
+            |at: Timestamp| Duration::try_from(at.duration_since(clock)).unwrap_or_default();
         let by_clock = [self.warn_at, over].into_iter().flatten().min().map(until);
         let by_clock = by_clock.map(|until| until.min(LONGEST_SLEEP));
         let by_watch = self.prove_by.map(|by| by.saturating_duration_since(now));

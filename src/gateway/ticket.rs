@@ -28,10 +28,22 @@ const MOST_OF_ONE: usize = 20;
 
 /// What a browser asks beforehand, because of the header, and what it is told.
 const PREFLIGHT: [(HeaderName, HeaderValue); 4] = [
-    (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
-    (header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST")),
-    (header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("authorization")),
-    (header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600")),
+    (
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        HeaderValue::from_static("*"),
+    ),
+    (
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("POST"),
+    ),
+    (
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static("authorization"),
+    ),
+    (
+        header::ACCESS_CONTROL_MAX_AGE,
+        HeaderValue::from_static("600"),
+    ),
 ];
 
 #[derive(Serialize)]
@@ -49,7 +61,11 @@ pub(super) async fn ticket(State(gateway): State<Gateway>, headers: HeaderMap) -
     let identity = match gateway.guard.identify(&token.0).await {
         Ok(identity) => identity,
         Err(refusal) => {
-            return refused(&gateway, bearer::code_of(refusal), bearer::advice_on(refusal));
+            return refused(
+                &gateway,
+                bearer::code_of(refusal),
+                bearer::advice_on(refusal),
+            );
         }
     };
     match gateway.tickets.give(identity, Instant::now()) {
@@ -88,7 +104,8 @@ struct Waiting {
 impl Tickets {
     /// A new ticket for somebody, if it does not have many.
     fn give(&self, identity: Identity, now: Instant) -> Result<String, &'static str> {
-        const NO_MORE: &str = "too many tickets wait to be used: use them, or ask again in half a minute";
+        const NO_MORE: &str =
+            "too many tickets wait to be used: use them, or ask again in half a minute";
         let mut secret = [0; 32];
         rand::fill(&mut secret).map_err(|_| "no ticket can be made now")?;
         let ticket = URL_SAFE_NO_PAD.encode(secret);
@@ -120,8 +137,12 @@ impl Waiting {
     }
 
     fn forget(&mut self, now: Instant) {
-        let old = self.tickets.extract_if(|_, (_, given)| now.duration_since(*given) >= LIFE);
-        let users: Vec<_> = old.map(|(_, (identity, _))| identity.user().clone()).collect();
+        let old = self
+            .tickets
+            .extract_if(|_, (_, given)| now.duration_since(*given) >= LIFE);
+        let users: Vec<_> = old
+            .map(|(_, (identity, _))| identity.user().clone())
+            .collect();
         users.iter().for_each(|user| self.count_out(user));
     }
 

@@ -59,11 +59,23 @@ impl Hub {
     /// Heeds what a flush says about access.
     pub(super) fn heed_access(&mut self, flush: &Flush) {
         let control = Room::of_access();
-        if flush.resyncs.iter().any(|(target, _)| target.covers(&control)) {
+        if flush
+            .resyncs
+            .iter()
+            .any(|(target, _)| target.covers(&control))
+        {
             self.recheck(&control);
         }
-        for told in flush.invalidations.iter().filter(|told| told.room == control) {
-            for order in told.changes.iter().filter_map(|change| Order::of(change, Timestamp::now())) {
+        for told in flush
+            .invalidations
+            .iter()
+            .filter(|told| told.room == control)
+        {
+            for order in told
+                .changes
+                .iter()
+                .filter_map(|change| Order::of(change, Timestamp::now()))
+            {
                 self.heed(order);
             }
         }
@@ -78,7 +90,8 @@ impl Hub {
             Order::Revoke { user, at } => {
                 self.guard.revoke(&user, at);
                 for (key, identity) in self.registry.of_user(&user) {
-                    if self.guard.is_revoked(&identity) {
+                    // A clock that is ahead may have dated a token later than it was shown.
+                    if self.guard.is_revoked(&identity) || identity.verified_at() <= at {
                         self.send_off(key);
                     }
                 }
@@ -154,8 +167,13 @@ impl Hub {
         }
     }
 
-    /// The members of the room where access itself is told are everybody.
+    /// Whoever asks to join from now on is asked about anew; members are as soon as it is time. Those of the
+    /// room where access itself is told are everybody.
     fn recheck(&mut self, room: &Room) {
+        match *room == Room::of_access() {
+            true => self.guard.forget_all(),
+            false => self.guard.forget_room(room),
+        }
         if self.rechecks.want(room, Instant::now()) {
             self.recheck_members(room);
         }
@@ -172,18 +190,11 @@ impl Hub {
 
     fn recheck_members(&self, room: &Room) {
         if *room == Room::of_access() {
-            return self.recheck_everybody();
+            let every = self.registry.sessions();
+            return every.for_each(|outbox| outbox.recheck(Recheck::Every));
         }
-        self.guard.forget_room(room);
         for outbox in self.registry.everyone_in(room) {
             outbox.recheck(Recheck::room(room.clone()));
-        }
-    }
-
-    fn recheck_everybody(&self) {
-        self.guard.forget_all();
-        for outbox in self.registry.sessions() {
-            outbox.recheck(Recheck::Every);
         }
     }
 
@@ -196,7 +207,10 @@ impl Hub {
     }
 
     fn count_revocation(&self, what: &'static str) {
-        self.metrics.revocations.get_or_create(&Reason::new(what)).inc();
+        self.metrics
+            .revocations
+            .get_or_create(&Reason::new(what))
+            .inc();
     }
 }
 
@@ -233,28 +247,58 @@ mod tests {
     #[test]
     fn orders_are_read_and_of_two_the_last_counts() {
         let at = |moment: &str| format!(r#"{{"at": "{moment}"}}"#);
-        let revoke = |at: Timestamp| Some(Order::Revoke { user: "anna".into(), at });
+        let revoke = |at: Timestamp| {
+            Some(Order::Revoke {
+                user: "anna".into(),
+                at,
+            })
+        };
         let later: Timestamp = LATER.parse().expect("a moment");
-        assert_eq!(order("access:revoke", "anna", Some(&at(LATER))), revoke(later));
-        let mut folded = Folded::new(&change("access:revoke", "anna", Some(&at("2026-11-20T11:00:00Z"))));
+        assert_eq!(
+            order("access:revoke", "anna", Some(&at(LATER))),
+            revoke(later)
+        );
+        let mut folded = Folded::new(&change(
+            "access:revoke",
+            "anna",
+            Some(&at("2026-11-20T11:00:00Z")),
+        ));
         folded.absorb(&change("access:revoke", "anna", Some(&at(LATER))));
         assert_eq!(Order::of(&folded, now()), revoke(later));
-        for unknown in [None, Some("{}"), Some(r#"{"at": 7}"#), Some(r#"{"at": "x"}"#)] {
-            assert_eq!(order("access:revoke", "anna", unknown), revoke(now()), "{unknown:?}");
+        for unknown in [
+            None,
+            Some("{}"),
+            Some(r#"{"at": 7}"#),
+            Some(r#"{"at": "x"}"#),
+        ] {
+            assert_eq!(
+                order("access:revoke", "anna", unknown),
+                revoke(now()),
+                "{unknown:?}"
+            );
         }
         let leave = Order::Leave {
             user: "anna with spaces".into(),
             room: "order:7".parse().expect("a room"),
         };
-        assert_eq!(order("access:leave", "order:7 anna with spaces", None), Some(leave));
+        assert_eq!(
+            order("access:leave", "order:7 anna with spaces", None),
+            Some(leave)
+        );
         let room = "order:7".parse().expect("a room");
-        assert_eq!(order("access:recheck", "order:7", None), Some(Order::Recheck(room)));
+        assert_eq!(
+            order("access:recheck", "order:7", None),
+            Some(Order::Recheck(room))
+        );
     }
 
     #[test]
     fn what_cannot_be_read_is_not_passed_over_and_what_is_about_something_else_is() {
         assert_eq!(order("access:leave", "anna", None), Some(Order::Unreadable));
-        assert_eq!(order("access:leave", "a*b anna", None), Some(Order::Unreadable));
+        assert_eq!(
+            order("access:leave", "a*b anna", None),
+            Some(Order::Unreadable)
+        );
         assert_eq!(order("access:recheck", "", None), Some(Order::Unreadable));
         assert_eq!(order("product", "1", None), None);
     }

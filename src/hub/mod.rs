@@ -37,8 +37,8 @@ pub use config::{Config, ResumeConfig};
 pub use event::Form;
 pub(crate) use frame::Frame;
 pub use outbox::{Outbox, OutboxLimits, Progress, Wire};
-pub use recheck::Recheck;
 pub use preview::{Preview, preview};
+pub use recheck::Recheck;
 pub use registry::SessionKey;
 pub use worker::{Hub, Settings};
 

@@ -178,7 +178,9 @@ impl Outbox {
         match frame.about {
             About::Membership => state.answered = true,
             _ if state.answered => {}
-            About::Session | About::Revoked => return self.put(state, &event(frame, Id::Withheld), now),
+            About::Session | About::Revoked => {
+                return self.put(state, &event(frame, Id::Withheld), now);
+            }
             About::Changes { .. } | About::Resync(..) => return Sent::Delivered,
         }
         self.put(state, &event_with_id(), now)

@@ -109,7 +109,10 @@ mod tests {
     fn all_rooms_and_one_are_all_rooms() {
         let mut recheck = Recheck::room(room("a"));
         recheck.add(Recheck::room(room("b")));
-        assert_eq!(recheck, Recheck::Rooms(HashSet::from([room("a"), room("b")])));
+        assert_eq!(
+            recheck,
+            Recheck::Rooms(HashSet::from([room("a"), room("b")]))
+        );
         recheck.add(Recheck::Every);
         recheck.add(Recheck::room(room("c")));
         assert_eq!(recheck, Recheck::Every);

@@ -19,8 +19,8 @@ use super::{
     frame::Shared,
     memory::{Memory, MemoryLimits},
     outbox::{Sent, TICK},
-    registry::{Registry, SessionKey},
     recheck::Rechecks,
+    registry::{Registry, SessionKey},
     replay::Replays,
     resume::Resumes,
 };

@@ -21,7 +21,12 @@ pub(super) fn somebody_who(claims: Value) -> Identity {
         ..Default::default()
     });
     let key = EncodingKey::from_secret(SECRET.as_bytes());
-    let token = forge(r#"{"alg":"HS256"}"#, &claims.to_string(), Algorithm::HS256, &key);
+    let token = forge(
+        r#"{"alg":"HS256"}"#,
+        &claims.to_string(),
+        Algorithm::HS256,
+        &key,
+    );
     let explanation = access.expect("valid").explain(&token, now());
     explanation.outcome.expect("accepted")
 }

@@ -48,7 +48,9 @@ impl Connection {
             .headers_mut()
             .insert("sec-websocket-protocol", subprotocol);
         if let Some(Token(header)) = token {
-            request.headers_mut().insert("authorization", header.clone());
+            request
+                .headers_mut()
+                .insert("authorization", header.clone());
         }
         let connecting = timeout(PATIENCE, connect_async(request)).await;
         let (socket, _) = connecting

@@ -8,8 +8,8 @@ mod totals;
 use std::{mem, time::Duration};
 
 use clap::Args;
-use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio::{select, time::sleep};
+use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, failure::one_line, signals::until_stopped};
@@ -30,7 +30,12 @@ pub(super) struct Sub {
     #[arg(long, value_name = "CURSOR")]
     since: Option<String>,
     /// Who to be: a token, as pgbell token new prints one
-    #[arg(long, value_name = "TOKEN", env = "PGBELL_TOKEN", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "PGBELL_TOKEN",
+        hide_env_values = true
+    )]
     token: Option<Token>,
     /// Print one object per line
     #[arg(long)]

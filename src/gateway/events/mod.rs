@@ -80,7 +80,8 @@ async fn who(
         return Ok(None);
     }
     if let Some(ticket) = &asked.ticket {
-        let advice = "no such ticket, or no longer: each is good once, for half a minute; get another";
+        let advice =
+            "no such ticket, or no longer: each is good once, for half a minute; get another";
         let taken = gateway.tickets.take(ticket, Instant::now());
         return taken.map(Some).ok_or((ErrorCode::Unauthorized, advice));
     }
