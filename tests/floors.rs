@@ -66,6 +66,10 @@ const FLOORS: &[(&str, &[&str])] = &[
         "gateway",
         &["access", "hub", "protocol", "room", "status", "telemetry"],
     ),
+    (
+        "description",
+        &["change", "invalidation", "protocol", "room"],
+    ),
     ("install", &["backoff", "catalogue", "room"]),
     (
         "config",

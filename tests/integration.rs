@@ -34,4 +34,5 @@ mod triggers_apply;
 mod triggers_check;
 mod triggers_new;
 mod triggers_trace;
+mod types;
 mod writers;

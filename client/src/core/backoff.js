@@ -21,9 +21,9 @@ export function verdict(code) {
  * Full jitter: a random time below a ceiling that doubles with each attempt.
  *
  * @param {number} attempt failed ones so far
- * @param {{min: number, max: number}} bounds
+ * @param {{min?: number, max?: number}} [bounds]
  * @param {number} [random] from 0 to 1
  */
-export function wait(attempt, { min, max }, random = Math.random()) {
+export function wait(attempt, { min = 500, max = 20_000 } = {}, random = Math.random()) {
   return Math.round(random * Math.min(max, min * 2 ** Math.min(attempt, 30)));
 }

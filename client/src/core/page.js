@@ -11,23 +11,22 @@
  * @returns {() => void} stops
  */
 export function watchPage(on) {
-  /** @type {(() => void)[]} */
-  const stops = [];
-  /** @type {(target: EventTarget | undefined, name: string, hear: (event: any) => void) => void} */
-  const hear = (target, name, listener) => {
-    if (!target?.addEventListener) return;
-    target.addEventListener(name, listener);
-    stops.push(() => target.removeEventListener(name, listener));
+  /** @param {any} event */
+  const hear = ({ type, persisted = true }) => {
+    if (type === "offline") on.offline();
+    else if (type === "visibilitychange" && isHidden()) on.hide();
+    // A page that is loaded for the first time is shown as well, and one that is left for good hidden.
+    else if (persisted) type === "pagehide" ? on.leave() : on.wake();
   };
-  const { document } = globalThis;
-  hear(globalThis, "online", on.wake);
-  hear(globalThis, "pageshow", (event) => event.persisted && on.wake());
-  // Chrome does not always tell a frozen page that it is visible again.
-  hear(document, "resume", on.wake);
-  hear(document, "visibilitychange", () => (isHidden() ? on.hide() : on.wake()));
-  hear(globalThis, "offline", on.offline);
-  hear(globalThis, "pagehide", (event) => event.persisted && on.leave());
-  return () => stops.forEach((stop) => stop());
+  // Chrome does not always tell a frozen page that it is visible again, but that it is resumed.
+  /** @type {Map<any, string>} */
+  const targets = new Map();
+  targets.set(globalThis, "online offline pageshow pagehide");
+  targets.set(globalThis.document, "visibilitychange resume");
+  /** @param {"addEventListener" | "removeEventListener"} act */
+  const forAll = (act) => targets.forEach((names, target) => names.split(" ").forEach((name) => target?.[act]?.(name, hear)));
+  forAll("addEventListener");
+  return () => forAll("removeEventListener");
 }
 
 export const isHidden = () => globalThis.document?.visibilityState === "hidden";

@@ -10,10 +10,8 @@ const PATIENCE_MS = 10_000;
 
 /** Thrown by `getToken`, it says that there is none to be had: the client closes for good. */
 export class UnauthorizedError extends Error {
-  constructor(message = "unauthorized") {
-    super(message);
-    this.name = "UnauthorizedError";
-  }
+  /** @override */
+  name = "UnauthorizedError";
 }
 
 /**
@@ -23,16 +21,12 @@ export class UnauthorizedError extends Error {
  * @param {Timers} timers
  * @returns {Promise<string | null | undefined>}
  */
-export async function askToken(getToken, reason, abort, timers) {
+export function askToken(getToken, reason, abort, timers) {
   const { signal } = abort;
-  /** @type {Promise<never>} */
-  const given = new Promise((_, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  const patience = timers.create();
+  patience.set(() => abort.abort(new Error("getToken did not answer in time")), PATIENCE_MS);
+  return new Promise((resolve, reject) => {
+    signal.onabort = () => reject(signal.reason);
+    new Promise((answer) => answer(getToken?.({ reason, signal }))).then(/** @type {any} */ (resolve), reject).then(patience.clear);
   });
-  const patience = timers.set(() => abort.abort(new Error("getToken did not answer in time")), PATIENCE_MS);
-  try {
-    return await Promise.race([getToken?.({ reason, signal }), given]);
-  } finally {
-    timers.clear(patience);
-  }
 }
