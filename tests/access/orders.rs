@@ -343,8 +343,7 @@ async fn without_the_database_nobody_is_let_in_by_it_until_it_is_back() {
 async fn a_member_about_whom_nobody_can_tell_any_more_is_not_told_any_more() {
     let gate = "create table gate (does text); insert into gate values ('open');
                 grant select on gate to pgbell_guest";
-    let query =
-        "select from gate where case does when 'fail' then 1 / (length(does) - 4) = 0 else true end and $1 <> ''";
+    let query = "select from gate where case does when 'fail' then 1 / (length(does) - 4) = 0 else true end and $1 <> ''";
     let site = shop(vec![sql("gate:{id}", query), anyone("mark:*")], gate).await;
     let mut anna: Client = site.client("anna", json!({})).await;
     join(&mut anna, &["gate:1"]).await;
