@@ -15,10 +15,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, info};
 
 use crate::{
+    access::{self, Access, Guard},
     capture::{Capture, Transport},
     coalesce,
     config::Config,
-    gateway::{self, Capacity, DemoPage, Gateway, Listener},
+    gateway::{self, Capacity, DemoPage, Gateway, Listener, Tickets},
     hub::{self, Hub, OutboxLimits, Settings},
     interest::Interest,
     protocol::Limits,
@@ -42,6 +43,9 @@ pub enum Error {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// Keys or rules that cannot work.
+    #[error("{0}")]
+    Access(#[from] access::Invalid),
     /// A stage ended although nobody told it to.
     #[error("the {0} stage has died")]
     StageDied(&'static str),
@@ -74,6 +78,7 @@ pub struct App {
     config: Config,
     listener: Listener,
     local_addr: SocketAddr,
+    access: Access,
     demo: Option<DemoPage>,
 }
 
@@ -81,7 +86,7 @@ impl App {
     /// Binds the listening socket; nothing runs yet.
     ///
     /// # Errors
-    /// When the address is taken or not ours.
+    /// When the address is taken or not ours, or nobody can decide by `[access]`.
     pub fn bind(config: Config) -> Result<Self, Error> {
         let addr = config.gateway.listen;
         let listen = |source| Error::Listen { addr, source };
@@ -91,12 +96,13 @@ impl App {
     /// Serves a socket that listens already; nothing runs yet.
     ///
     /// # Errors
-    /// When the system does not tell its address.
+    /// When the system does not tell its address, or nobody can decide by `[access]`.
     pub fn on(listener: Listener, config: Config) -> Result<Self, Error> {
         let addr = config.gateway.listen;
         let listen = |source| Error::Listen { addr, source };
         let local_addr = listener.local_addr().map_err(listen)?;
         Ok(Self {
+            access: Access::new(&config.access)?,
             config,
             listener,
             local_addr,
@@ -145,9 +151,20 @@ impl App {
         let closing = CancellationToken::new();
         let config = self.config;
 
+        let link = access::Link {
+            url: config.database.url.reveal().to_owned(),
+            connect_timeout: config.database.connect_timeout,
+        };
+        let guard = Guard::new(self.access, &config.access, link, metrics.clone());
         let interest = Interest::default();
         let (asked, questions) = mpsc::channel(1);
-        let hub = Hub::new(settings(&config), interest.clone(), asked, metrics.clone());
+        let hub = Hub::new(
+            settings(&config),
+            interest.clone(),
+            asked,
+            guard.clone(),
+            metrics.clone(),
+        );
         let capture = Capture {
             database: config.database.clone(),
             log: config.log.clone(),
@@ -160,6 +177,8 @@ impl App {
         let gateway = Gateway::new(gateway::Inner {
             outbox: outbox_limits(&config),
             hub: handle,
+            guard: guard.clone(),
+            tickets: Tickets::default(),
             status: watched.clone(),
             metrics: metrics.clone(),
             capacity: Capacity::of_process(&config.gateway),
@@ -182,6 +201,7 @@ impl App {
             coalesce: tokio::spawn(coalesce),
             hub: tokio::spawn(hub.run(commands, flushes, watched, flushed)),
             gateway: others.spawn(gateway::serve(gateway, self.listener)),
+            keys: tokio::spawn(async move { guard.keep_keys().await }),
             sessions,
             others,
             draining,
@@ -225,6 +245,8 @@ struct Running {
     coalesce: JoinHandle<()>,
     hub: JoinHandle<()>,
     gateway: JoinHandle<()>,
+    /// Fetches the keys that issuers publish; ends at once where none do.
+    keys: JoinHandle<()>,
     sessions: TaskTracker,
     others: TaskTracker,
     draining: CancellationToken,
@@ -277,6 +299,7 @@ impl Running {
             &mut self.coalesce,
             &mut self.hub,
             &mut self.gateway,
+            &mut self.keys,
         ] {
             task.abort();
             if !task.is_finished() {

@@ -95,6 +95,10 @@ fn announce(config: &Config) {
     );
     if config.access.open {
         warn!("access.open is true: every room is open to everybody");
+    } else if config.access.rooms.is_empty() {
+        warn!(
+            "nobody can join any room: write access.rooms, or set access.open = true for development"
+        );
     }
 }
 

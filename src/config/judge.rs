@@ -6,6 +6,7 @@ use bytesize::ByteSize;
 use figment::Figment;
 
 use super::{Config, Error, address::is_postgres, source};
+use crate::access::Access;
 
 struct Rule {
     key: &'static str,
@@ -100,11 +101,18 @@ const RULES: &[Rule] = &[
     rule("gateway.header_timeout", "at least 1ms", |c| {
         c.gateway.header_timeout >= MILLISECOND
     }),
-    rule(
-        "access.open",
-        "true, because this version has no access control",
-        |c| c.access.open,
-    ),
+    rule("access.auth_timeout", "at least 1ms", |c| {
+        c.access.auth_timeout >= MILLISECOND
+    }),
+    rule("access.sql.connections", "1 to 100", |c| {
+        (1..=100).contains(&c.access.sql.connections)
+    }),
+    rule("access.sql.timeout", "1ms to 1m", |c| {
+        (MILLISECOND..=MINUTE).contains(&c.access.sql.timeout)
+    }),
+    rule("access.sql.waiting", "1 to 1000000", |c| {
+        (1..=1_000_000).contains(&c.access.sql.waiting)
+    }),
 ];
 
 const URL: &str = "database.url";
@@ -112,13 +120,26 @@ const URL: &str = "database.url";
 /// Refuses the first value that cannot work.
 pub(super) fn judge(config: &Config, figment: &Figment) -> Result<(), Error> {
     let Some(broken) = RULES.iter().find(|rule| !(rule.holds)(config)) else {
-        return Ok(());
+        return judge_access(config, figment);
     };
     Err(Error::Impossible {
         key: broken.key,
         source_name: source::name_of(figment, broken.key),
         allowed: broken.allowed,
         found: found(figment, broken.key),
+    })
+}
+
+/// Rules and keys are judged by compiling them, files included.
+fn judge_access(config: &Config, figment: &Figment) -> Result<(), Error> {
+    let invalid = match Access::new(&config.access) {
+        Ok(_) => return Ok(()),
+        Err(invalid) => invalid,
+    };
+    Err(Error::Value {
+        source_name: source::name_of(figment, &invalid.key),
+        key: invalid.key,
+        reason: invalid.reason,
     })
 }
 

@@ -34,6 +34,7 @@ pub(super) fn welcome(psql: &str, shop: SocketAddr, daemon: SocketAddr) -> Strin
   psql     {psql}
            update products set price = price + 1 where id = 1;
   changes  pgbell sub product:1{url}
+  open     every room, to everybody who can reach the ports: this is a demo
   stop     Ctrl-C
 
 "

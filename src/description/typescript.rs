@@ -18,17 +18,21 @@ const HEAD: &str = "/**
 /// Longest text of a comment in a line.
 const LINE: usize = 110;
 
-const CLOSES: [CloseReason; 11] = [
+const CLOSES: [CloseReason; 15] = [
     CloseReason::Normal,
     CloseReason::UnsupportedData,
     CloseReason::ProtocolError,
     CloseReason::InvalidText,
     CloseReason::TooBig,
+    CloseReason::Unauthorized,
     CloseReason::UnsupportedProtocol,
     CloseReason::ConnectionLimit,
+    CloseReason::Revoked,
     CloseReason::ServerError,
     CloseReason::SlowConsumer,
+    CloseReason::AuthTimeout,
     CloseReason::NoPong,
+    CloseReason::TokenExpired,
     CloseReason::Draining,
 ];
 

@@ -2,8 +2,11 @@
 //!
 //! `listener` is where connections come from, `server` accepts as many as `capacity` allows, `router`
 //! knows the paths, `upgrade` turns a request into a WebSocket, `session` is its client, `events` serves
-//! clients of server-sent events, `connection` is what both have; `client` is what browsers run.
+//! clients of server-sent events, `connection` is what both have. `bearer` finds tokens,
+//! `ticket` gives tickets for streams, `standing` knows until when somebody is who they are, `rights` asks
+//! which rooms they may join. `client` is what browsers run.
 
+mod bearer;
 mod capacity;
 mod client;
 mod config;
@@ -13,9 +16,12 @@ mod events;
 mod health;
 mod listener;
 mod public_file;
+mod rights;
 mod router;
 mod server;
 mod session;
+mod standing;
+mod ticket;
 mod upgrade;
 
 use std::sync::Arc;
@@ -24,12 +30,14 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use capacity::Capacity;
-pub use config::{AccessConfig, Config};
+pub use config::Config;
 pub use console::DemoPage;
 pub use listener::Listener;
 pub use server::serve;
+pub use ticket::Tickets;
 
 use crate::{
+    access::Guard,
     hub::{Handle, OutboxLimits},
     protocol::CloseReason,
     status::DatabaseStatus,
@@ -51,6 +59,10 @@ pub struct Inner {
     pub outbox: OutboxLimits,
     /// Where sessions go.
     pub hub: Handle,
+    /// Who may join which room.
+    pub guard: Guard,
+    /// Tickets for streams of events.
+    pub tickets: Tickets,
     /// How the database is.
     pub status: watch::Receiver<DatabaseStatus>,
     /// What is counted.

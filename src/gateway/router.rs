@@ -1,14 +1,18 @@
 //! Which path is answered by what.
 
-use axum::{Router, routing::get};
+use axum::{
+    Router,
+    routing::{get, post},
+};
 
-use super::{Gateway, client, console, events, health, upgrade};
+use super::{Gateway, client, console, events, health, ticket, upgrade};
 
 /// Every path of the daemon.
 pub(super) fn router(gateway: Gateway) -> Router {
     Router::new()
         .route("/ws", get(upgrade::upgrade))
         .route("/events", get(events::events))
+        .route("/ticket", post(ticket::ticket).options(ticket::preflight))
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .route("/health", get(health::health))
