@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fastrand::Rng;
 use jiff::Timestamp;
 use pgbell::access::RoomRule;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Site, anyone, rule, sql, tell, write};
 use crate::support::{
@@ -56,14 +56,14 @@ struct Player {
     client: Client,
     /// Where it is, as the model has it.
     rooms: BTreeSet<String>,
-    /// Told and not looked at yet.
-    told: Vec<Value>,
 }
 
 struct World {
     site: Site,
     rng: Rng,
     players: Vec<Player>,
+    /// Hears when the daemon has read what was written.
+    witness: Client,
     members: BTreeSet<(String, String)>,
     /// When the last tokens were made: later ones are made later, also when a second has not passed.
     clock: i64,
@@ -90,6 +90,12 @@ impl World {
         let stores: Vec<_> = player.stores.iter().collect();
         self.site
             .token(player.name, json!({"iat": self.clock, "stores": stores}))
+    }
+
+    /// Commits, and waits until the daemon has heard of it.
+    async fn commit(&mut self, sql: &str) {
+        let told = self.witness.messages_of(&self.site.database, sql).await;
+        assert!(told.is_empty(), "{told:?}");
     }
 
     fn some_stores(&mut self) -> BTreeSet<u32> {
@@ -155,7 +161,7 @@ impl World {
             self.members.insert(pair);
         }
         let sql = format!("{change}; select pgbell.recheck('team:{team}')");
-        self.site.database.run(&sql).await;
+        self.commit(&sql).await;
         self.losses().await;
     }
 
@@ -169,9 +175,7 @@ impl World {
 
     async fn revoke_room(&mut self, player: usize) {
         let (name, room) = (self.players[player].name, self.some_room());
-        self.site
-            .database
-            .run(&format!("select pgbell.revoke('{name}', '{room}')"))
+        self.commit(&format!("select pgbell.revoke('{name}', '{room}')"))
             .await;
         for player in 0..self.players.len() {
             if self.players[player].name == name && self.players[player].rooms.contains(&room) {
@@ -182,9 +186,7 @@ impl World {
 
     async fn revoke(&mut self, player: usize) {
         let name = self.players[player].name;
-        self.site
-            .database
-            .run(&format!("select pgbell.revoke('{name}')"))
+        self.commit(&format!("select pgbell.revoke('{name}')"))
             .await;
         self.clock = self.clock.max(Timestamp::now().as_second()) + 1;
         for player in 0..self.players.len() {
@@ -235,7 +237,7 @@ impl World {
         for player in &mut self.players {
             let messages = player.client.messages(&self.site.database).await;
             let mut told = BTreeSet::new();
-            for message in player.told.drain(..).chain(messages) {
+            for message in messages {
                 assert_eq!(message["type"], "invalidate", "{message}");
                 for change in message["changes"].as_array().expect("changes") {
                     told.insert((text_of(&message["room"]), text_of(&change["id"])));
@@ -272,13 +274,13 @@ async fn nobody_is_told_anything_without_the_right_to_it_and_everybody_with() {
             stores: BTreeSet::new(),
             client: site.daemon.client().await,
             rooms: BTreeSet::new(),
-            told: Vec::new(),
         });
     }
     let mut world = World {
         rng: Rng::with_seed(seed),
         clock: Timestamp::now().as_second(),
         players,
+        witness: site.daemon.client().await,
         members: BTreeSet::new(),
         written: 0,
         counts: BTreeMap::new(),
