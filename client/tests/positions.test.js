@@ -95,7 +95,7 @@ test("data that came with a cursor is told what changed since", async (t) => {
 test("a connection cut off before everything was asked again loses no position", async (t) => {
   const { server, client, pass } = setUp(t, {}, { limits: { rooms_per_message: 1 } });
   const { notices } = record(client, ["product:1", "product:2", "product:3"]);
-  await pass(1000);
+  await pass(2000);
   server.drop();
   for (const id of [1, 2, 3]) server.emit(`product:${id}`);
   const answers = [];

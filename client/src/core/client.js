@@ -12,7 +12,25 @@ import { createStatus } from "./status.js";
 import { createTimers } from "./timers.js";
 import { address, createTransports } from "./transports.js";
 
-const DEFAULTS = { throttle: 0, batch: 50, linger: 2000, idle: 30_000, lostAfter: 5000, probe: 3000 };
+/** What the app leaves open. */
+const defaults = () => ({
+  url: "/ws",
+  throttle: 0,
+  batch: 50,
+  linger: 2000,
+  idle: 30_000,
+  lostAfter: 5000,
+  probe: 3000,
+  spread: 8000,
+  backoff: /** @type {{min?: number, max?: number}} */ ({}),
+  transport: /** @type {ClientOptions["transport"]} */ ("auto"),
+  origin: Math.random().toString(36).slice(2),
+  WebSocket: globalThis.WebSocket,
+  EventSource: globalThis.EventSource,
+});
+
+/** @typedef {ClientOptions & ReturnType<typeof defaults>} Options */
+
 /** Addresses that this page has a client for, whatever copies of this module it has loaded. */
 const PAGE = Symbol.for("pgbell");
 
@@ -21,12 +39,10 @@ const PAGE = Symbol.for("pgbell");
  * @returns {Client}
  */
 export function createClient(given = {}) {
-  const options = /** @type {ClientOptions & typeof DEFAULTS & {origin: string}} */ ({ ...given });
-  const defaults = { ...DEFAULTS, origin: Math.random().toString(36).slice(2) };
-  for (const [name, value] of Object.entries(defaults)) /** @type {any} */ (options)[name] ??= value;
+  const options = /** @type {Options} */ ({ ...given });
+  for (const [name, value] of Object.entries(defaults())) /** @type {any} */ (options)[name] ??= value;
   /** Not where there is no browser, and not once destroyed. */
-  let isAlive = Boolean(given.WebSocket ?? globalThis.WebSocket);
-  let isNeeded = false;
+  let isAlive = Boolean(options.WebSocket);
   let isStale = false;
   /** @type {(() => void) | undefined} */
   let unregister;
@@ -50,15 +66,14 @@ export function createClient(given = {}) {
     },
     message(message) {
       const { type } = message;
-      if (type === "welcome") rooms.limit(message.limits);
       if (type === "stale" || type === "fresh") isStale = type === "stale";
       rooms.receive(message);
     },
   });
 
-  /** @param {Partial<import("../types.js").Status>} [patch] */
+  /** @param {Partial<import("../types.js").Status>} [patch] with the state, if there is one */
   function show(patch) {
-    const { state } = { ...status.get(), ...patch };
+    const { state } = patch ?? status.get();
     status.set({ ...patch, stale: isStale, live: state === "connected" && !isStale && rooms.isSettled() });
   }
 
@@ -66,10 +81,8 @@ export function createClient(given = {}) {
     if (!isAlive) return;
     if (rooms.isSettled()) connection.settled();
     show();
-    if (isNeeded === rooms.size() > 0) return;
-    isNeeded = !isNeeded;
-    register();
-    connection.need(isNeeded);
+    if (rooms.size()) register();
+    connection.need(rooms.size() > 0);
   }
 
   /** Most pages that have two clients make one in each component that uses it. */
@@ -98,13 +111,8 @@ export function createClient(given = {}) {
   /** @type {Client["ready"]} */
   async function ready(room, { signal } = {}) {
     if (!isAlive) return;
-    signal?.throwIfAborted();
-    const end = subscribe(room);
-    try {
-      await rooms.live(room, signal);
-    } finally {
-      end();
-    }
+    const end = subscribe(room, null, { signal });
+    await rooms.live(room, signal).finally(end);
   }
 
   return {
@@ -121,7 +129,6 @@ export function createClient(given = {}) {
 
     setUser(user) {
       if (!isAlive || user === status.get().user) return;
-      isNeeded = false;
       connection.reset();
       rooms.clear();
       status.set({ user });
@@ -132,7 +139,6 @@ export function createClient(given = {}) {
       if (!isAlive) return;
       unregister?.();
       connection.destroy();
-      transports.end();
       rooms.clear();
       isAlive = false;
       timers.clearAll();

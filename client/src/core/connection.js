@@ -2,17 +2,18 @@
  * One connection that is kept: opened when it is needed, found dead when it is, and opened again at the right moment.
  *
  * @import { ClientMessage, ServerMessage } from "../protocol.js"
- * @import { ClientOptions, Status, TokenContext } from "../types.js"
+ * @import { Options } from "./client.js"
+ * @import { Status, TokenContext } from "../types.js"
  * @import { Link } from "./websocket.js"
  */
-import { MOST_FAULTS, verdict, wait } from "./backoff.js";
+import { longestWait, MOST_FAULTS, verdict } from "./backoff.js";
 import { isHidden, isOffline, watchPage } from "./page.js";
 import { parse } from "./parse.js";
 import { createTimers } from "./timers.js";
-import { askToken, UnauthorizedError } from "./token.js";
+import { UnauthorizedError } from "./token.js";
 
-/** A connection that is not welcomed by then is given up. */
-const WELCOME_MS = 15_000;
+/** How long an app may take for a token, and then the daemon for its welcome; found out by the next look. */
+const PATIENCE_MS = 15_000;
 /** Silence beyond the daemon's heartbeat that means that the connection is dead. */
 const GRACE_MS = 10_000;
 /** How often silence is looked for. */
@@ -27,7 +28,7 @@ const HIDDEN_MS = 60_000;
 const LONGEST_MS = 600_000;
 
 /**
- * @param {ClientOptions & {probe: number, idle: number}} options
+ * @param {Options} options
  * @param {import("./transports.js").Transports} transports
  * @param {object} on
  * @param {(status: Partial<Status>) => void} on.status
@@ -43,21 +44,21 @@ export function createConnection(options, transports, on) {
   /** Why none is made: somebody wants none, or the daemon does. @type {"asked" | "stopped" | undefined} */
   let halted;
   let wasConnected = false;
-  /** Each attempt has its own: whatever belongs to an older one is not heard. */
-  let generation = 0;
   /** @type {Link | undefined} */
   let link;
   let isTrying = false;
   let isWelcomed = false;
   let hadUptime = false;
   let attempt = 0;
+  let longest = 0;
   let faults = 0;
   let startedAt = 0;
   let heardAt = 0;
   let hiddenAt = 0;
   /** Until when a `goodbye` wants nobody back. */
   let awayUntil = 0;
-  let heartbeat = 0;
+  /** How long silence may last. */
+  let patience = 0;
   /** @type {Extract<ServerMessage, {type: "goodbye"}> | undefined} */
   let goodbye;
   /** Of the last close that was not wanted. @type {number | undefined} */
@@ -69,7 +70,7 @@ export function createConnection(options, transports, on) {
   let abort = new AbortController();
   /** Those of this connection, or of the wait for the next. */
   const timers = createTimers();
-  const [retrying, welcoming, watching, lasting, probing, idling, renewing] = Array.from({ length: 7 }, timers.create);
+  const [retrying, watching, lasting, probing, idling, renewing] = Array.from({ length: 6 }, timers.create);
   /** @type {(() => void) | undefined} */
   let unwatch;
 
@@ -85,23 +86,22 @@ export function createConnection(options, transports, on) {
   function open() {
     retrying.clear();
     if (isHidden() && hiddenAt && Date.now() - hiddenAt > HIDDEN_MS) return showTrying();
-    const mine = ++generation;
     isTrying = true;
-    startedAt = Date.now();
+    startedAt = heardAt = Date.now();
+    patience = PATIENCE_MS;
     goodbye = undefined;
     showTrying();
+    watch();
     withToken(tokenReason, () => down(1006, "failed"), (token) => {
       tokenReason = "connect";
-      welcoming.set(() => down(1006, "no welcome"), WELCOME_MS);
-      /** @type {<A extends any[]>(hear: (...detail: A) => void) => (...detail: A) => void} */
-      const current = (hear) => (...detail) => void (mine === generation && hear(...detail));
+      heardAt = Date.now();
       link = transports.open({
-        open: current(() => {
+        open() {
           if (token) authenticate(token);
           on.open(send);
-        }),
-        message: current(hear),
-        close: current(down),
+        },
+        message: hear,
+        close: down,
       });
     });
   }
@@ -114,14 +114,15 @@ export function createConnection(options, transports, on) {
    * @param {(token: string | null | undefined) => void} use
    */
   async function withToken(why, retry, use) {
-    const mine = generation;
     abort.abort();
     abort = new AbortController();
+    const { signal } = abort;
     try {
-      const token = options.getToken && (await askToken(options.getToken, why, abort, timers));
-      if (mine === generation) use(token);
+      const token = await options.getToken?.({ reason: why, signal });
+      await transports.load();
+      if (!signal.aborted) use(token);
     } catch (error) {
-      if (mine !== generation) return;
+      if (signal.aborted) return;
       if (error instanceof UnauthorizedError) return down(4000, error.message || "unauthorized");
       on.error(error);
       retry();
@@ -165,13 +166,10 @@ export function createConnection(options, transports, on) {
 
   /** @param {any} message */
   function welcomed({ heartbeat_ms }) {
-    welcoming.clear();
     isWelcomed = wasConnected = true;
-    heartbeat = heartbeat_ms > 0 ? heartbeat_ms : 25_000;
+    patience = GRACE_MS + (heartbeat_ms > 0 ? heartbeat_ms : 25_000);
     code = reason = undefined;
-    transports.welcomed();
     show("connected");
-    watch();
     idle();
   }
 
@@ -181,8 +179,8 @@ export function createConnection(options, transports, on) {
     watching.set(() => {
       const now = Date.now();
       watch();
-      if (now - asked > 2 * WATCH_MS) isHidden() || probe();
-      else if (now > heardAt + heartbeat + GRACE_MS) down(1006, "silence");
+      if (now - asked > 2 * WATCH_MS) isHidden() || wake();
+      else if (now > heardAt + patience) down(1006, link ? "silence" : "no token in time");
     }, WATCH_MS);
   }
 
@@ -197,7 +195,6 @@ export function createConnection(options, transports, on) {
 
   /** Ends the link, and whatever goes with it. */
   function detach() {
-    generation++;
     link?.close();
     link = undefined;
     isTrying = isWelcomed = false;
@@ -210,8 +207,8 @@ export function createConnection(options, transports, on) {
   function down(why, text, soon) {
     // A stream has no close codes, and some proxies pass none on.
     [code, reason] = goodbye && why < 4000 ? [goodbye.code, goodbye.reason] : [why, text];
-    on.log("close", [code, reason]);
-    transports.lost(isWelcomed);
+    const hadWelcome = isWelcomed;
+    transports.lost(hadWelcome);
     detach();
     if (!isNeeded) return rest();
     const what = verdict(code);
@@ -224,9 +221,13 @@ export function createConnection(options, transports, on) {
     if (goodbye) {
       soon = Math.min(Math.max(Number(goodbye.retry_after_ms) || 0, 0), LONGEST_MS);
       awayUntil = Date.now() + soon;
-    } else if (soon === undefined && !hadUptime) attempt++;
+    } else if (soon === undefined) {
+      if (!hadUptime) attempt++;
+      longest = longestWait(longest, hadWelcome && what !== "soon", options.backoff, options.spread);
+      soon = Math.random() * longest;
+    }
     hadUptime = false;
-    retry(soon ?? wait(what === "soon" ? 0 : attempt, options.backoff));
+    retry(soon);
   }
 
   /** @param {number} ms */
@@ -241,7 +242,7 @@ export function createConnection(options, transports, on) {
   /** Nothing to do. */
   function rest() {
     wasConnected = false;
-    attempt = faults = 0;
+    attempt = faults = longest = 0;
     code = reason = undefined;
     show(halted ? "closed" : "idle");
   }
@@ -261,7 +262,7 @@ export function createConnection(options, transports, on) {
   function wake() {
     hiddenAt = 0;
     if (!isNeeded || halted) return;
-    transports.wake();
+    link?.wake?.();
     if (isWelcomed) return probe();
     const now = Date.now();
     if (isTrying && now - startedAt < options.probe) return;
@@ -271,10 +272,15 @@ export function createConnection(options, transports, on) {
 
   function start() {
     unwatch ??= watchPage({
-      wake,
-      hide: () => (hiddenAt = Date.now()),
+      online: wake,
       offline: () => isNeeded && !halted && down(1006, "offline"),
-      leave: () => isTrying && down(1000, "page hidden"),
+      visibilitychange: () => (isHidden() ? (hiddenAt = Date.now()) : wake()),
+      // Chrome does not always tell a frozen page that it is visible again, but that it is resumed.
+      resume: wake,
+      // A page that is loaded for the first time is shown as well, and one that is left for good hidden: only those are of
+      // interest that go into the back/forward cache, and come out of it.
+      pageshow: ({ persisted }) => persisted && wake(),
+      pagehide: ({ persisted }) => persisted && isTrying && down(1000, "page hidden"),
     });
     if (halted || isTrying || retrying.isSet()) return;
     if (isHidden()) hiddenAt ||= Date.now();
@@ -291,13 +297,14 @@ export function createConnection(options, transports, on) {
       if (!isWelcomed || hadUptime) return;
       lasting.ensure(() => {
         hadUptime = true;
-        attempt = faults = 0;
+        attempt = faults = longest = 0;
         show("connected");
       }, UPTIME_MS);
     },
 
     /** @param {boolean} needed */
     need(needed) {
+      if (needed === isNeeded) return;
       isNeeded = needed;
       idling.clear();
       if (needed) start();

@@ -14,6 +14,8 @@ const TYPES = "welcome subscribed invalidate resync revoked heartbeat stale fres
 const LONGEST_URL = 6000;
 /** Changes of the rooms are gathered for this long before the stream is opened anew. */
 const GATHER_MS = 250;
+/** How often WebSockets are tried again. */
+const TRIAL_MS = 300_000;
 /** Rooms beyond the longest URL are fetched again this often. */
 const POLL_MS = 15_000;
 
@@ -24,9 +26,11 @@ const POLL_MS = 15_000;
  * @param {new (url: string) => EventSource} EventSource
  * @param {Timers} timers
  * @param {Ears} ears
+ * @param {false | ((ears: Ears) => Link)} openSocket finds out beside the stream whether WebSockets get through by now
+ * @param {() => void} leave they do
  * @returns {Link}
  */
-export function openEvents(url, EventSource, timers, ears) {
+export function openEvents(url, EventSource, timers, ears, openSocket, leave) {
   /** @type {Set<string>} */
   const rooms = new Set();
   /** What the next stream answers. @type {Asked[]} */
@@ -42,6 +46,9 @@ export function openEvents(url, EventSource, timers, ears) {
   let isOver = false;
   const gathering = timers.create();
   const polling = timers.create();
+  const trying = timers.create();
+  /** @type {Link | undefined} */
+  let rival;
 
   /** @param {object} message */
   const say = (message) => isOver || ears.message(JSON.stringify(message));
@@ -49,8 +56,15 @@ export function openEvents(url, EventSource, timers, ears) {
   function close() {
     isOver = true;
     source?.close();
-    gathering.clear();
-    polling.clear();
+    rival?.close();
+    for (const timer of [gathering, polling, trying]) timer.clear();
+  }
+
+  function wake() {
+    if (!openSocket || isOver) return;
+    rival?.close();
+    rival = openSocket({ open() {}, message: leave, close() {} });
+    trying.set(wake, TRIAL_MS);
   }
 
   /** Opens the stream of all rooms of now. */
@@ -113,6 +127,7 @@ export function openEvents(url, EventSource, timers, ears) {
     say({ type: "resync", rooms: polled, reason: "polled" });
   }
 
+  trying.set(wake, TRIAL_MS);
   queueMicrotask(() => {
     if (isOver) return;
     ears.open();
@@ -122,6 +137,7 @@ export function openEvents(url, EventSource, timers, ears) {
 
   return {
     close,
+    wake,
 
     send(message) {
       // The stream goes on with those that are left until there is another reason to open it anew.

@@ -1,30 +1,16 @@
 /**
- * What the page tells of itself: that it sleeps, wakes, is hidden, or has no network. Does nothing where there is no page.
+ * What the page tells of itself. Does nothing where there is no page.
  */
 
 /**
- * @param {object} on
- * @param {() => void} on.wake something that may have cut the connection is over
- * @param {() => void} on.hide
- * @param {() => void} on.offline
- * @param {() => void} on.leave the page goes into the back/forward cache
+ * Hears what window and document are told; the document's comes by the window first.
+ *
+ * @param {Record<string, (event: any) => void>} listeners
  * @returns {() => void} stops
  */
-export function watchPage(on) {
-  /** @param {any} event */
-  const hear = ({ type, persisted = true }) => {
-    if (type === "offline") on.offline();
-    else if (type === "visibilitychange" && isHidden()) on.hide();
-    // A page that is loaded for the first time is shown as well, and one that is left for good hidden.
-    else if (persisted) type === "pagehide" ? on.leave() : on.wake();
-  };
-  // Chrome does not always tell a frozen page that it is visible again, but that it is resumed.
-  /** @type {Map<any, string>} */
-  const targets = new Map();
-  targets.set(globalThis, "online offline pageshow pagehide");
-  targets.set(globalThis.document, "visibilitychange resume");
+export function watchPage(listeners) {
   /** @param {"addEventListener" | "removeEventListener"} act */
-  const forAll = (act) => targets.forEach((names, target) => names.split(" ").forEach((name) => target?.[act]?.(name, hear)));
+  const forAll = (act) => Object.entries(listeners).forEach(([name, listener]) => globalThis[act]?.(name, listener, true));
   forAll("addEventListener");
   return () => forAll("removeEventListener");
 }

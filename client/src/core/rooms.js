@@ -12,13 +12,11 @@
  * @import { Position } from "./positions.js"
  * @import { Timers } from "./timers.js"
  */
-import { createBudget } from "./budget.js";
 import { createMember } from "./member.js";
-import { groupBySince } from "./positions.js";
+import { firstGroup } from "./positions.js";
 
-/** Between two flushes, and between two gatherings of what is left, whatever the app does. */
-const FLUSH_EVERY = 100;
-const SWEEP_EVERY = 500;
+/** Between two messages, whatever the app does: 500 cards scrolled by in three seconds make at most 40. */
+const FLUSH_EVERY = 75;
 /** What any daemon takes, until `welcome` tells more. */
 const LIMITS = { rooms_per_message: 100, message_bytes: 16_384 };
 /** More bytes than a room takes in a message. */
@@ -36,6 +34,7 @@ const IDLE = Object.freeze({ state: "idle" });
  * @property {string} name
  * @property {Set<Member>} members
  * @property {Member} notices whoever listens to all rooms, at the pace of the fastest member
+ * @property {import("./timers.js").Timer} lingering while nobody is in it that is kept for one who comes back
  * @property {RoomState} state
  * @property {number} request the `subscribe` that is not answered yet; 0 for none
  * @property {Position} [position] where it is to be asked from; where it is joined, that of the connection counts otherwise
@@ -54,17 +53,14 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
   const rooms = new Map();
   /** Rooms that are not wanted any more, oldest first. @type {Set<Room>} */
   const idle = new Set();
-  /** Rooms without members that are kept, and until when. @type {Map<Room, number>} */
-  const leaving = new Map();
-  /** Rooms to be left on the wire. @type {Room[]} */
-  let departed = [];
+  /** Rooms to be left on the wire. @type {Set<Room>} */
+  const departed = new Set();
   /** Rooms of before this connection that were not answered yet. @type {Set<Room>} */
   const unsettled = new Set();
   /** What each `subscribe` asked for. @type {Map<number, Room[]>} */
   const requests = new Map();
   /** Those who wait for rooms, and look again whenever something happens. @type {Set<() => void>} */
   const waiters = new Set();
-  const budget = createBudget(Date.now());
 
   /** Sends while there is a connection. @type {((message: ClientMessage) => void) | undefined} */
   let send;
@@ -76,9 +72,7 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
   let spreadMs = 2000;
   let hasForgotten = false;
   let lastFlush = 0;
-  let lastSweep = 0;
   const flushing = timers.create();
-  const sweeping = timers.create();
 
   // Wishes: who wants which room.
 
@@ -90,7 +84,9 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
    */
   function join(name, member, since) {
     const room = rooms.get(name) ?? create(name, since);
-    leaving.delete(room);
+    room.lingering.clear();
+    // To be asked again for a room that is joined is all the same to the daemon.
+    departed.delete(room);
     room.members.add(member);
     setPace(room);
     if (idle.delete(room)) setState(room, "joining");
@@ -107,7 +103,7 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
   function create(name, since) {
     const notices = createMember((notice) => emit("notice", notice), 0, false, timers, fail);
     /** @type {Room} */
-    const room = { name, notices, unproven: hasForgotten && !since, members: new Set(), state: IDLE, request: 0 };
+    const room = { name, notices, lingering: timers.create(), unproven: hasForgotten && !since, members: new Set(), state: IDLE, request: 0 };
     rooms.set(name, room);
     idle.add(room);
     return room;
@@ -128,48 +124,33 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
       setPace(room);
       // Those who came later rely on it.
       if (untold) for (const other of [...room.members]) other.tell(untold);
-      return;
+    } else {
+      room.notices.flush();
+      room.unproven ||= Boolean(untold);
+      room.lingering.set(() => rest(room), options.linger);
     }
-    room.notices.flush();
-    room.unproven ||= Boolean(untold);
-    leaving.set(room, Date.now() + options.linger);
-    planSweep();
+    // Whoever waits for a room may have left it.
+    settle();
   }
 
   /** @param {Room} room */
   const setPace = (room) => room.notices.change(Math.min(...[...room.members].map(({ interval }) => interval)));
 
-  function planSweep() {
-    const [due] = leaving.values();
-    if (due) sweeping.ensure(sweep, Math.max(due, lastSweep + SWEEP_EVERY) - Date.now());
-  }
-
-  /** Leaves what nobody came back to. */
-  function sweep() {
-    lastSweep = Date.now();
-    for (const [room, due] of leaving) {
-      if (due > lastSweep) break;
-      rest(room);
-    }
-    // There is space for others now.
-    for (const room of rooms.values()) if (room.state.code === "limit_exceeded") setState(room, "joining");
-    planSweep();
-    flush();
-    settle();
-  }
-
-  /** @param {Room} room */
+  /** Leaves a room that nobody came back to. @param {Room} room */
   function rest(room) {
-    if (room.request || isLive(room)) departed.push(room);
-    for (const part of [leaving, unsettled]) part.delete(room);
+    if (room.request || isLive(room)) departed.add(room);
+    unsettled.delete(room);
     part(room);
     setState(room, "idle");
     idle.add(room);
-    if (idle.size <= MOST_IDLE) return;
-    const [oldest] = idle;
-    idle.delete(oldest);
-    rooms.delete(oldest.name);
-    hasForgotten = true;
+    if (idle.size > MOST_IDLE) {
+      const [oldest] = idle;
+      idle.delete(oldest);
+      rooms.delete(oldest.name);
+      hasForgotten = true;
+    }
+    plan(options.batch);
+    settle();
   }
 
   /** Keeps where a room stands that is not joined any more. @param {Room} room */
@@ -188,42 +169,32 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
     if (send) flushing.ensure(flush, Math.max(wait, lastFlush + FLUSH_EVERY - Date.now()));
   }
 
+  /** Whether there is something to ask: to come in, or what was missed. @param {Room} room */
+  const isOpen = (room) => room.members.size && (isLive(room) ? room.position : room.state.state === "joining");
+
+  const unasked = () => [...rooms.values()].filter((room) => !room.request && isOpen(room));
+
+  /** Sends one message; what does not fit waits for the next. */
   function flush() {
     flushing.clear();
     if (!send) return;
     lastFlush = Date.now();
-    departed = request("unsubscribe", departed);
-    // Whoever was left and is wanted again is left first.
-    if (departed.length) return;
-    // To ask again for a room that is joined is to ask what it missed.
-    const asking = [...rooms.values()].filter((room) => !room.request && (isLive(room) ? room.position : room.state.state === "joining"));
-    for (const group of groupBySince(asking)) request("subscribe", group.rooms, group.since);
-  }
-
-  /**
-   * Asks in as many messages as it takes; returns what has to wait, because too many were sent.
-   *
-   * @param {"subscribe" | "unsubscribe"} type
-   * @param {Room[]} asked
-   * @param {string} [since]
-   */
-  function request(type, asked, since) {
+    // Who leaves makes space for others.
+    const isLeaving = departed.size > 0;
+    const { since, rooms: wanted } = isLeaving ? { rooms: [...departed] } : firstGroup(unasked());
+    if (!wanted.length) return;
     const most = Math.max(Math.min(limits.rooms_per_message, limits.message_bytes / LONGEST_ROOM - 1) | 0, 1);
-    for (let first = 0; first < asked.length; first += most) {
-      const wait = budget.take(Date.now());
-      if (wait) {
-        plan(wait);
-        return asked.slice(first);
-      }
-      const part = asked.slice(first, first + most);
-      const id = ++lastId;
-      if (type === "subscribe") {
-        requests.set(id, part);
-        for (const room of part) room.request = id;
-      }
-      send?.(/** @type {ClientMessage} */ ({ type, id, rooms: part.map(({ name }) => name), since }));
+    const asked = wanted.slice(0, most);
+    const id = ++lastId;
+    if (isLeaving) {
+      for (const room of asked) departed.delete(room);
+      for (const room of rooms.values()) if (room.state.code === "limit_exceeded") setState(room, "joining");
+    } else {
+      requests.set(id, asked);
+      for (const room of asked) room.request = id;
     }
-    return [];
+    send({ type: isLeaving ? "unsubscribe" : "subscribe", id, rooms: asked.map(({ name }) => name), since });
+    if (departed.size || unasked().length) plan(0);
   }
 
   // The wire: what is answered and told.
@@ -235,6 +206,7 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
     const asked = requests.get(id);
     const room = rooms.get(name);
     requests.delete(id);
+    if (type === "welcome") limits = { ...limits, ...message.limits };
     // What is told counts once the listeners know; what is answered, as soon as it is answered.
     if (type === "subscribed") move(message, asked);
     if (asked) answered(id, asked, message);
@@ -347,10 +319,8 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
           reject(error);
         }
         waiters.delete(check);
-        signal?.removeEventListener("abort", check);
       };
       waiters.add(check);
-      signal?.addEventListener("abort", check);
       check();
     });
 
@@ -382,7 +352,7 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
       for (const room of asked) if (isLive(room) && !room.request) room.position ??= position;
       flush();
       // The last message of a replay is the first that moves on.
-      await until(() => position?.order !== 0 && !asked.some((room) => (isLive(room) ? room.position : room.state.state === "joining")));
+      await until(() => position?.order !== 0 && !asked.some(isOpen));
       for (const room of asked) for (const member of [...room.members, room.notices]) member.flush();
     },
 
@@ -397,17 +367,11 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
       flush();
     },
 
-    /** @param {any} told */
-    limit(told) {
-      limits = { ...limits, ...told };
-    },
-
     /** The connection is gone: each room keeps where it stood. */
     detach() {
       send = undefined;
       flushing.clear();
-      departed = [];
-      for (const gone of [unsettled, requests]) gone.clear();
+      for (const gone of [departed, unsettled, requests]) gone.clear();
       for (const room of rooms.values()) {
         part(room);
         if (!idle.has(room)) setState(room, "joining");
@@ -418,9 +382,10 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
     /** Somebody else: nothing of this one is left. */
     clear() {
       const known = [...rooms.values()];
-      for (const gone of [rooms, idle, leaving]) gone.clear();
+      for (const gone of [rooms, idle]) gone.clear();
       hasForgotten = false;
       for (const room of known) {
+        room.lingering.clear();
         for (const member of [...room.members, room.notices]) member.close();
         room.members.clear();
         room.state = IDLE;

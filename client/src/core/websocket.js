@@ -8,6 +8,7 @@
  * @typedef {object} Link one connection, whichever way messages come
  * @property {(message: ClientMessage) => void} send
  * @property {() => void} close politely; nothing is heard afterwards
+ * @property {() => void} [wake] what kept a better way from getting through may be over
  */
 
 /**
@@ -28,6 +29,8 @@ export function openWebSocket(url, WebSocket, ears) {
   socket.onopen = ears.open;
   socket.onmessage = ({ data }) => ears.message(data);
   socket.onclose = ({ code, reason }) => ears.close(code, reason);
+  // A close follows and tells. But in Node, with package `ws`, an error that nobody listens to ends the process.
+  socket.onerror = () => {};
   return {
     send: (message) => socket.readyState === 1 && socket.send(JSON.stringify(message)),
     close() {
