@@ -12,6 +12,7 @@
 const CANCELLED = 1000;
 
 let clock = 0;
+/** What comes later has a higher number. */
 export const tick = () => ++clock;
 
 /** @typedef {ReturnType<typeof createFollower>} Follower */
@@ -30,23 +31,25 @@ export function createFollower(query, { rooms, cursor, throttle }, join, wake, i
   let begun = 0;
   /** When the fetch of its data began; 0 for data that came from elsewhere. */
   let fetched = 0;
-  /** When it missed something that no fetch has brought yet; 0 for never. */
+  /** When it last missed something that no fetch has brought yet; 0 for nothing. */
   let missed = 0;
+  /** Whether something happened to it that `check` has not looked at. */
   let hasMoved = false;
   /** The position at which its rooms were joined. @type {any} */
   let since;
   /** Leaves the rooms; undefined while nothing on the page uses the query. @type {void | (() => void)} */
   let leave;
-  /** While it is not to be fetched, whatever it missed. @type {any} */
+  /** The timer that runs while it is not fetched, whatever it missed. @type {any} */
   let rest;
 
   /** @param {any} ms */
   const pause = (ms) => {
     clearTimeout(rest);
-    rest = ms > 0 && setTimeout(() => {
+    const end = () => {
       rest = 0;
       wake();
-    }, ms);
+    };
+    rest = ms > 0 && setTimeout(end, ms);
   };
 
   const look = () => {
@@ -54,10 +57,14 @@ export function createFollower(query, { rooms, cursor, throttle }, join, wake, i
     wake();
   };
 
-  /** It missed something, or what nobody can list. @param {number} [spreadMs] */
+  /**
+   * It missed something; with `spreadMs`, as all pages did at once.
+   *
+   * @param {number} [spreadMs]
+   */
   const touch = (spreadMs) => {
     // Whoever is told twice of the same keeps its moment.
-    if (spreadMs && !missed && !rest && query.isActive() && isLate()) pause(Math.random() * spreadMs);
+    if (spreadMs && missed <= begun && !rest && query.isActive() && isLate()) pause(Math.random() * spreadMs);
     missed = tick();
     wake();
   };
@@ -87,7 +94,11 @@ export function createFollower(query, { rooms, cursor, throttle }, join, wake, i
   /** @param {any} room */
   const isIn = (room) => names.includes(room);
 
-  /** Whether the data may be older than what is told in a room. A running fetch brings the query here again. @param {number} from */
+  /**
+   * Whether the data may be older than what is told in a room. A running fetch brings the query here again.
+   *
+   * @param {number} from
+   */
   const isOlder = (from) => fetched < from && query.state.fetchStatus === "idle";
 
   return {
@@ -97,7 +108,11 @@ export function createFollower(query, { rooms, cursor, throttle }, join, wake, i
     isDue: () => missed && !rest,
     leave: () => leave?.(),
 
-    /** Whether its data is to be compared with the rooms, the youngest of which is from then. @param {number} newest */
+    /**
+     * Whether its data is to be compared with the rooms, the youngest of which is `newest`.
+     *
+     * @param {number} newest
+     */
     check(newest) {
       if (!hasMoved) return;
       hasMoved = false;
@@ -105,7 +120,13 @@ export function createFollower(query, { rooms, cursor, throttle }, join, wake, i
       return isOlder(newest);
     },
 
-    /** Data that is older than its room is fetched again; or where it says when it was read, the room is asked what came since. @param {any} room @param {number} from */
+    /**
+     * Data that is older than its room is fetched again; or where it says when it was read, the room is asked what came
+     * since, which makes it as good as fetched now.
+     *
+     * @param {any} room
+     * @param {number} from since when nothing was missed there
+     */
     compare(room, from) {
       if (!isOlder(from)) return;
       const at = leave && isIn(room) && position();

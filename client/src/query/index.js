@@ -42,7 +42,7 @@ export function bindQueryClient(client, queryClient, options = {}) {
   const page = globalThis.document;
   /** @type {Map<QueryLike, Follower>} */
   const followers = new Map();
-  /** Since when nothing was missed in a room: as the client says, and by the clock here. @type {Map<any, [number | undefined, number]>} */
+  /** Since when nothing was missed in a room: as the client says, and by `tick`. @type {Map<any, [number | undefined, number]>} */
   const rooms = new Map();
   /** When the youngest of the rooms went live. */
   let newest = 0;
@@ -57,18 +57,27 @@ export function bindQueryClient(client, queryClient, options = {}) {
   const isHidden = () => page?.visibilityState === "hidden";
   const isLate = () => isHidden() || ++burst > AT_ONCE;
 
-  /** What depends on a change in a room, or on all of the room; where nobody says what does, anything. @param {string} room @param {any} [change] */
+  /**
+   * What depends on a change in a room, or on all of the room; where nobody says what does, anything may.
+   *
+   * @param {string} room
+   * @param {any} [change]
+   */
   const dependents = (room, change) => {
     const named = [...followers.values()].filter((follower) => follower.isIn(room));
     const prefixes = (keys ? prefixesOf(keys, room, change) : []) ?? (named.length ? [] : [[]]);
-    return named.concat(prefixes.flatMap((queryKey) => cache.findAll({ queryKey }).map((query) => /** @type {Follower} */ (followers.get(query)))));
+    const queries = prefixes.flatMap((queryKey) => cache.findAll({ queryKey }));
+    return named.concat(queries.map((query) => /** @type {Follower} */ (followers.get(query))));
   };
 
   const flush = () => {
     asleep = true;
     burst = 0;
-    if ([...followers.values()].filter((follower) => follower.check(newest)).length)
-      rooms.forEach(([, from], room) => client.getRoom(room).state === "live" && dependents(room).forEach((follower) => follower.compare(room, from)));
+    const older = [...followers.values()].filter((follower) => follower.check(newest));
+    // To compare is dear, and few queries are older than the youngest room.
+    rooms.forEach(([, from], room) => {
+      if (older.length && client.getRoom(room).state === "live") dependents(room).forEach((follower) => follower.compare(room, from));
+    });
     queryClient.invalidateQueries({
       predicate: (/** @type {QueryLike} */ query) => followers.get(query)?.isDue(),
       fetchStatus: "idle",
@@ -79,7 +88,7 @@ export function bindQueryClient(client, queryClient, options = {}) {
   /** @param {any[]} names @param {(notice: any) => void} listener @param {any} since */
   const join = (names, listener, since) => {
     const leave = client.subscribe(names, listener, { since, throttle: 0 });
-    for (const room of names) onRoom(room, client.getRoom(room));
+    names.forEach((room) => onRoom(room, client.getRoom(room)));
     return leave;
   };
 
@@ -95,7 +104,9 @@ export function bindQueryClient(client, queryClient, options = {}) {
 
   /** @param {any} notice */
   const onNotice = ({ room, changes = [undefined], spreadMs }) => {
-    for (const change of changes) if (own !== "skip" || !change?.own) dependents(room, change).forEach((follower) => follower.touch(spreadMs));
+    changes.forEach((/** @type {any} */ change) => {
+      if (own !== "skip" || !change?.own) dependents(room, change).forEach((follower) => follower.touch(spreadMs));
+    });
   };
 
   /** @param {any} room @param {RoomState} state */
@@ -110,10 +121,10 @@ export function bindQueryClient(client, queryClient, options = {}) {
 
   const ends = [cache.subscribe(onQuery), client.on("notice", onNotice), client.on("room", onRoom), client.on("user", onUser)];
   page?.addEventListener("visibilitychange", onVisible);
-  for (const query of cache.getAll()) onQuery({ type: "added", query });
+  cache.getAll().forEach((query) => onQuery({ type: "added", query }));
 
   return () => {
-    for (const end of ends) end();
+    ends.forEach((end) => end());
     page?.removeEventListener("visibilitychange", onVisible);
     followers.forEach((follower) => follower.leave());
     followers.clear();

@@ -15,9 +15,10 @@
  */
 export function prefixesOf(keys, room, change) {
   const [, kind, rest] = /^([^:]+)[:_](.*)/.exec(room) ?? ["", room, ""];
-  const subject = { entity: kind, id: rest, room, change };
-  const meant = [kind, room].map((name) => ({ name, subject }));
-  if (change) meant.push(...[change.entity, ...change.events].map((name) => ({ name, subject: { ...subject, entity: change.entity, id: change.id } })));
-  const known = meant.filter(({ name }) => Object.hasOwn(keys, name));
-  if (change || known.length) return known.flatMap(({ name, subject }) => keys[name](subject) ?? []);
+  /** @param {string[]} names @param {string} entity @param {string} id */
+  const ask = (names, entity, id) =>
+    names.filter((name) => Object.hasOwn(keys, name)).map((name) => keys[name]({ entity, id, room, change }) ?? []);
+  const found = ask([kind, room], kind, rest);
+  if (change) found.push(...ask([change.entity, ...change.events], change.entity, change.id));
+  if (change || found.length) return found.flat();
 }
