@@ -30,7 +30,7 @@ export const packages = [
   { name: "index", entry: core, limit: 6144, plugins: [apart("./events.js")] },
   { name: "events", entry: events, limit: 1024 },
   { name: "react", limit: 1500, banner: { js: '"use client";' } },
-  { name: "query", limit: 2000 },
+  { name: "query", limit: 1536 },
   { name: "testing" },
 ].map(({ name, limit, entry = `src/${name}/index.js`, ...more }) => ({
   name,

@@ -22,7 +22,8 @@ function createRandom(seed) {
 const idle = () => new Promise((resolve) => setImmediate(resolve));
 
 /** One page, one server and one daemon, and whatever `random` makes of them. */
-async function play(seed, isByKeys) {
+async function play(seed, how) {
+  const isByKeys = how === "keys";
   const random = createRandom(seed);
   const pick = (list) => list[Math.floor(random() * list.length)];
   mock.timers.enable({ apis: ["setTimeout", "Date"] });
@@ -34,9 +35,24 @@ async function play(seed, isByKeys) {
   const queryClient = createPage({ staleTime: pick([0, Infinity]) });
   const options = { throttle: () => pick([0, 0, 700]), hidden: pick(["mark", "refetch"]) };
   const keys = { product: ({ id }) => [["product", id]] };
-  const unbind = bindQueryClient(client, queryClient, isByKeys ? { ...options, keys } : { ...options, rooms: (key) => key.join(":") });
+  const cursor = how === "rooms and cursors" ? (query) => query.state.data?.cursor : undefined;
+  const unbind = bindQueryClient(client, queryClient, isByKeys ? { ...options, keys } : { ...options, cursor, rooms: (key) => key.join(":") });
   const mounted = [];
   const log = [];
+  let position = 0;
+  let users = 0;
+
+  /** Every value that a room had for this user, with its position. */
+  const history = new Map();
+  const write = (room) => {
+    const value = `v${++position}`;
+    server.set(room, value);
+    history.set(room, [...(history.get(room) ?? []), { is: value, cursor: position }]);
+  };
+  const read = async (name) => {
+    const cursor = position;
+    return { ...(await server.fetch(name)), cursor };
+  };
 
   /** How many writes of a room were told; what was not when it went live is replayed, or it goes live as if for the first time. */
   const told = new Map();
@@ -45,10 +61,24 @@ async function play(seed, isByKeys) {
     told.set(room, server.get(room));
     random() < 0.8 ? control.change(room) : control.resync(room, pick([0, 2000]));
   };
+  const answered = new Set();
+  /** Whoever joined with a position is told what came since, if need be alone. */
+  const answer = (room) => {
+    if (client.getRoom(room).state !== "live") return;
+    for (const member of control.members(room)) {
+      if (answered.has(member) || !member.options.since) continue;
+      answered.add(member);
+      if (member.options.since >= history.get(room).at(-1).cursor) continue;
+      random() < 0.5 ? control.change(room) : member.listener({ type: "resync", room, reason: "unproven", spreadMs: pick([0, 2000]) });
+    }
+  };
   const goLive = (room) => {
     if (client.getRoom(room).state !== "joining") return;
     const fresh = !told.has(room) || random() < 0.3;
-    if (fresh) told.set(room, server.get(room));
+    if (fresh) {
+      told.set(room, server.get(room));
+      for (const member of control.members(room)) answered.delete(member);
+    }
     control.live(room, { fresh });
     deliver(room);
   };
@@ -57,14 +87,14 @@ async function play(seed, isByKeys) {
     mount() {
       const name = pick(NAMES);
       const leave = isByKeys ? client.subscribe(name, null) : () => {};
-      mounted.push({ name, leave, ...mount(queryClient, server, name, { refetchOnMount: random() < 0.8 }) });
+      mounted.push({ name, leave, ...mount(queryClient, server, name, { refetchOnMount: random() < 0.8, queryFn: () => read(name) }) });
     },
     unmount() {
       const [one] = mounted.splice(Math.floor(random() * mounted.length), 1);
       one?.unmount();
       one?.leave();
     },
-    write: () => server.set(pick(NAMES), `v${server.requests.length}.${random()}`),
+    write: () => write(pick(NAMES)),
     deliver: () => deliver(pick(NAMES)),
     goLive: () => goLive(pick(NAMES)),
     disconnect: () => control.rooms().forEach(control.joining),
@@ -73,29 +103,46 @@ async function play(seed, isByKeys) {
     cancel: () => queryClient.cancelQueries({ queryKey: pick(NAMES).split(":") }),
     refetch: () => queryClient.refetchQueries({ queryKey: pick(NAMES).split(":") }),
     hydrate() {
-      const query = queryClient.getQueryCache().find({ queryKey: pick(NAMES).split(":") });
-      if (query?.state.data && client.getRoom(query.queryKey.join(":")).state === "live") query.setState({ data: { is: "long ago" }, dataUpdatedAt: Date.now() });
+      const name = pick(NAMES);
+      const query = queryClient.getQueryCache().find({ queryKey: name.split(":") });
+      if (query?.state.data) query.setState({ data: pick(history.get(name)), dataUpdatedAt: Date.now() });
     },
+    reset: () => queryClient.resetQueries({ queryKey: pick(NAMES).split(":") }),
+    remove() {
+      const name = pick(NAMES);
+      if (!mounted.some((one) => one.name === name)) queryClient.removeQueries({ queryKey: name.split(":") });
+    },
+    /** Everything looks different to somebody else. */
+    user() {
+      if (random() < 0.7) return;
+      told.clear();
+      history.clear();
+      NAMES.forEach(write);
+      control.user(`user ${++users}`);
+      if (isByKeys) for (const one of mounted) one.leave = client.subscribe(one.name, null);
+    },
+    respond: () => answer(pick(NAMES)),
     show: () => page.show(pick(["visible", "hidden"])),
     wait: () => mock.timers.tick(pick([1, 100, 1000])),
   };
   const names = [...Object.keys(steps), "mount", "write", "write", "deliver", "deliver", "goLive", "answer", "answer", "wait"];
 
   try {
-    for (const name of NAMES) server.set(name, "v0");
+    NAMES.forEach(write);
     for (let step = 0; step < STEPS; step++) {
       const name = pick(names);
       log.push(name);
       steps[name]();
       if (random() < 0.6) await idle();
       // Only a cancelled request stays open beside another one.
-      const isCancelled = log.includes("refetch") || log.includes("cancel");
+      const isCancelled = ["refetch", "cancel", "reset"].some((name) => log.includes(name));
       for (const room of NAMES) assert.ok(isCancelled || server.open().filter((request) => request.name === room).length <= 1, "two fetches at once");
     }
     page.show("visible");
     for (let turn = 0; turn < 20; turn++) {
       NAMES.forEach(goLive);
       NAMES.forEach(deliver);
+      NAMES.forEach(answer);
       await idle();
       server.open().forEach((request) => request.answer());
       await idle();
@@ -117,9 +164,9 @@ async function play(seed, isByKeys) {
   }
 }
 
-for (const how of ["rooms", "keys"]) {
+for (const how of ["rooms", "rooms and cursors", "keys"]) {
   test(`whatever happens, what is on screen becomes what the server has, by ${how}`, async () => {
     const first = Number(process.env.SEED ?? 1);
-    for (let seed = first; seed < first + RUNS; seed++) await play(seed, how === "keys");
+    for (let seed = first; seed < first + RUNS; seed++) await play(seed, how);
   });
 }

@@ -101,6 +101,43 @@ describe("rooms that a query names", () => {
     assert.equal(one.data(), "new");
   });
 
+  test("that are live before the binding is there have told what it did not hear", async () => {
+    queryClient = createPage();
+    client.subscribe("product:42", null);
+    control.live();
+    const one = mount(queryClient, server, "product:42");
+    await server.calm();
+    server.set("product:42", "new");
+    unbind = bindQueryClient(client, queryClient, byRoom);
+    await server.calm();
+    assert.equal(one.data(), "new");
+  });
+
+  test("are left with a query that is removed, though something shows it", async () => {
+    bind(byRoom);
+    mount(queryClient, server, "product:42");
+    queryClient.removeQueries();
+    await settled();
+    assert.deepEqual(control.rooms(), []);
+  });
+
+  test("tell at once, whatever the client is used to", () => {
+    bind(byRoom);
+    mount(queryClient, server, "product:42");
+    assert.equal(control.members("product:42")[0].options.throttle, 0);
+  });
+
+  test("are remembered while the connection is away, however many there are", async () => {
+    bind(byRoom);
+    await fresh("product:42");
+    client.subscribe(Array.from({ length: 5000 }, (_, index) => `shop:${index}`), null);
+    control.live();
+    control.joining("product:42");
+    control.live("product:42");
+    await server.calm();
+    assert.equal(server.requests.length, 0);
+  });
+
   test("are all left by unbinding, which leaves no listener behind", () => {
     bind(byRoom);
     mount(queryClient, server, "product:42");
@@ -189,7 +226,7 @@ describe("a notice", () => {
     assert.equal(one.data(), "new");
   });
 
-  test("is made up for when the fetch it caused was cancelled", async () => {
+  for (const order of ["before", "after"]) test(`is made up for when the fetch it caused was cancelled, ${order} data was written`, async () => {
     mock.timers.enable({ apis: ["setTimeout", "Date"] });
     try {
       bind(byRoom);
@@ -211,9 +248,10 @@ describe("a notice", () => {
       await turn();
       assert.equal(server.open().length, 1);
       const before = server.count("product:42");
-      // As an optimistic update does it, in either order.
+      // As an optimistic update does it.
+      if (order === "before") queryClient.cancelQueries({ queryKey: ["product"] });
       queryClient.setQueryData(["product", "42"], { is: "hoped for" });
-      queryClient.cancelQueries({ queryKey: ["product"] });
+      if (order === "after") queryClient.cancelQueries({ queryKey: ["product"] });
       await turn();
       await turn();
       assert.equal(server.count("product:42"), before, "whoever cancels has a reason");
@@ -311,6 +349,7 @@ describe("a notice", () => {
     bind(byRoom);
     await fresh("product:42");
     client.subscribe("product:42", null);
+    control.change("product:42");
     unbind();
     control.live();
     control.change("product:42");
@@ -353,6 +392,21 @@ describe("keys", () => {
     control.change("constructor:1", { entity: "toString", id: "1", events: ["valueOf"] });
     await server.calm();
     assert.equal(server.requests.length, 0);
+    control.resync("constructor:1");
+    await server.calm();
+    assert.equal(server.requests.length, 1);
+  });
+
+  test("know a room by its whole name, too", async () => {
+    bind({ keys: { best_sellers: () => [["top"]] } });
+    join("best_sellers");
+    mount(queryClient, server, "top:10");
+    mount(queryClient, server, "product:42");
+    await server.calm();
+    server.requests.length = 0;
+    control.resync("best_sellers");
+    await server.calm();
+    assert.deepEqual(server.requests.map(({ name }) => name), ["top:10"]);
   });
 
   test("name the room itself on a resync", async () => {
@@ -381,6 +435,38 @@ describe("keys", () => {
     control.resync("storefront:3");
     await server.calm();
     assert.deepEqual(server.requests.map(({ name }) => name), ["product:42"]);
+  });
+
+  test("are not asked to know a room that a query names", async () => {
+    bind({ ...byKeys, rooms: ([kind, id]) => kind === "film" && `film:${id}` });
+    mount(queryClient, server, "product:42");
+    await fresh("film:1");
+    control.resync("film:1");
+    await server.calm();
+    assert.deepEqual(server.requests.map(({ name }) => name), ["film:1"]);
+  });
+
+  test("that do not know a room mark what is not used", async () => {
+    bind(byKeys);
+    join("storefront:3");
+    const one = await fresh("product:42");
+    one.unmount();
+    control.resync("storefront:3");
+    await settled();
+    server.set("product:42", "new");
+    const again = mount(queryClient, server, "product:42");
+    await server.calm();
+    assert.equal(again.data(), "new");
+  });
+
+  test("of a room that was left say nothing of what is restored later", async () => {
+    bind(byKeys);
+    const leave = join("product:42");
+    leave();
+    queryClient.setQueryData(["product", "42"], { is: "restored" });
+    mount(queryClient, server, "product:42");
+    await server.calm();
+    assert.equal(server.requests.length, 0);
   });
 });
 
@@ -491,6 +577,49 @@ describe("a cursor", () => {
     assert.equal(server.count("product:42"), 1);
   });
 
+  test("is asked for once, however often something happens to its query", async () => {
+    const cursor = mock.fn(withCursor.cursor);
+    const subscribe = mock.method(client, "subscribe");
+    bind({ ...byRoom, cursor });
+    hydrate("p1");
+    const { observer } = mount(queryClient, server, "product:42");
+    control.live();
+    await server.calm();
+    assert.equal(subscribe.mock.callCount(), 1);
+    const before = cursor.mock.callCount();
+    observer.setOptions({ ...observer.options, gcTime: 1 });
+    await settled();
+    assert.equal(cursor.mock.callCount(), before);
+  });
+
+  test("is asked for again when data of the same age comes back", async () => {
+    bind(withCursor);
+    hydrate("p1");
+    const { observer } = mount(queryClient, server, "product:42");
+    control.live();
+    control.change("product:42");
+    await server.calm();
+    const [first] = control.members("product:42");
+    observer.getCurrentQuery().setState({ data: { is: "old", cursor: "p1" } });
+    await settled();
+    const [again] = control.members("product:42");
+    assert.notEqual(again, first);
+    assert.equal(again.options.since, "p1");
+  });
+
+  test("is no excuse in a room that something else joined", async () => {
+    bind({ ...withCursor, ...byKeys });
+    client.subscribe("seller:3", null);
+    queryClient.setQueryData(["seller", "3"], { is: "old", cursor: "p1" });
+    mount(queryClient, server, "seller:3", { meta: { rooms: "shop:1" } });
+    control.live("shop:1");
+    await server.calm();
+    const before = server.requests.length;
+    control.live("seller:3");
+    await server.calm();
+    assert.equal(server.requests.length - before, 1);
+  });
+
   test("that is missing is no excuse", async () => {
     bind(withCursor);
     hydrate(undefined);
@@ -584,86 +713,107 @@ describe("a hidden tab", () => {
 });
 
 describe("a resync", () => {
-  test("fetches what is used at once, and what is beyond a screenful within its time", async () => {
+  const turn = async () => {
+    for (let step = 0; step < 100; step++) await Promise.resolve();
+  };
+  const answer = async () => {
+    server.open().forEach((request) => request.answer());
+    await turn();
+  };
+  const cards = Array.from({ length: 30 }, (_, index) => `card:${index}`);
+
+  beforeEach(() => {
     mock.timers.enable({ apis: ["setTimeout", "Date"] });
     mock.method(Math, "random", () => 0.5);
+  });
+  afterEach(() => {
+    mock.timers.reset();
+    mock.restoreAll();
+  });
+
+  /** Queries that were fetched once their rooms were live. */
+  async function current(names, options = {}) {
+    const mounted = names.map((card) => mount(queryClient, server, card, { meta: { rooms: card, ...options } }));
+    control.live();
+    for (let time = 0; time < 3; time++) {
+      await turn();
+      await answer();
+      mock.timers.tick(60_000);
+    }
+    server.requests.length = 0;
+    return mounted;
+  }
+
+  test("fetches what is used at once, and what is beyond a screenful within its time", async () => {
+    bind({});
+    await current(cards);
+    for (const card of cards) control.resync(card, 2000);
+    await turn();
+    assert.equal(server.requests.length, 10);
+    mock.timers.tick(999);
+    await turn();
+    assert.equal(server.requests.length, 10);
+    mock.timers.tick(1);
+    await turn();
+    assert.equal(server.requests.length, 30);
+    await answer();
+    for (const card of cards) control.resync(card, 2000);
+    await turn();
+    assert.equal(server.requests.length, 40);
+  });
+
+  test("does not count what nobody sees", async () => {
+    bind({});
+    const mounted = await current(cards);
+    for (const { unmount } of mounted.slice(0, 25)) unmount();
+    for (const card of cards) control.resync(card, 2000);
+    await turn();
+    assert.deepEqual(server.requests.map(({ name }) => name), cards.slice(25));
+  });
+
+  test("that is told again keeps the moment, and a fetch in between is the one", async () => {
+    bind({});
+    await current(cards);
+    for (const card of cards) control.resync(card, 2000);
+    mock.timers.tick(900);
+    for (const card of cards) control.resync(card, 2000);
+    mock.timers.tick(100);
+    await turn();
+    assert.equal(server.requests.length, 30);
+    await answer();
+    for (const card of cards) control.resync(card, 2000);
+    queryClient.refetchQueries();
+    await turn();
+    await answer();
+    server.requests.length = 0;
+    mock.timers.tick(60_000);
+    await turn();
+    assert.equal(server.requests.length, 0);
+  });
+
+  test("is spread from the first on in a tab that fetches though it is hidden, and never comes before its turn", async () => {
+    const page = fakeDocument();
     try {
-      bind({});
-      const cards = Array.from({ length: 30 }, (_, index) => `card:${index}`);
-      for (const card of cards) mount(queryClient, server, card, { meta: { rooms: card } });
-      control.live();
-      const turn = async () => {
-        for (let step = 0; step < 100; step++) await Promise.resolve();
-      };
-      await turn();
-      server.open().forEach((request) => request.answer());
-      await turn();
-      server.open().forEach((request) => request.answer());
-      await turn();
-      server.requests.length = 0;
-      for (const card of cards) control.resync(card, 2000);
-      await turn();
-      assert.equal(server.requests.length, 10);
+      bind({ hidden: "refetch" });
+      await current(["card:1"], { throttle: 5000 });
+      page.show("hidden");
+      control.resync("card:1", 2000);
       mock.timers.tick(999);
       await turn();
-      assert.equal(server.requests.length, 10);
+      assert.equal(server.requests.length, 0);
       mock.timers.tick(1);
       await turn();
-      assert.equal(server.requests.length, 30);
-    } finally {
-      mock.timers.reset();
-      mock.restoreAll();
-    }
-  });
-});
-
-describe("a lost connection", () => {
-  test("is bridged by fetching every now and then where the page wants it", async () => {
-    mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"] });
-    mock.method(Math, "random", () => 0.5);
-    try {
-      bind({ ...byRoom, fallback: 10000 });
-      const one = mount(queryClient, server, "product:42");
-      control.live();
-      const turn = async () => {
-        for (let step = 0; step < 50; step++) await Promise.resolve();
-        server.open().forEach((request) => request.answer());
-        for (let step = 0; step < 50; step++) await Promise.resolve();
-      };
+      assert.equal(server.requests.length, 1);
+      await answer();
+      control.resync("card:1", 2000);
+      mock.timers.tick(4999);
       await turn();
+      assert.equal(server.requests.length, 1);
+      mock.timers.tick(1);
       await turn();
-      server.requests.length = 0;
-      control.joining("product:42");
-      control.status({ lost: true, live: false });
-      for (let time = 1; time <= 3; time++) {
-        mock.timers.tick(9999);
-        await turn();
-        assert.equal(server.requests.length, time - 1);
-        mock.timers.tick(1);
-        await turn();
-        assert.equal(server.requests.length, time);
-      }
-      control.status({ lost: false, live: true });
-      mock.timers.tick(60000);
-      await turn();
-      assert.equal(server.requests.length, 3);
-      one.unmount();
+      assert.equal(server.requests.length, 2);
     } finally {
-      mock.timers.reset();
-      mock.restoreAll();
-    }
-  });
-
-  test("is not bridged otherwise", async () => {
-    mock.timers.enable({ apis: ["setTimeout", "Date"] });
-    try {
-      bind(byRoom);
-      control.status({ lost: true });
-      mock.timers.tick(1e6);
-      await Promise.resolve();
-      assert.equal(server.requests.length, 0);
-    } finally {
-      mock.timers.reset();
+      page.restore();
     }
   });
 });
@@ -695,6 +845,34 @@ test("throttle lets a query be fetched at most once in its time, and the last ch
     await turn();
     mock.timers.tick(1);
     assert.equal(one.data(), 4990);
+  } finally {
+    mock.timers.reset();
+  }
+});
+
+test("throttle counts from the last fetch, whoever caused it", async () => {
+  mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  try {
+    bind(byRoom);
+    const turn = async () => {
+      for (let step = 0; step < 50; step++) await Promise.resolve();
+      server.open().forEach((request) => request.answer());
+      for (let step = 0; step < 50; step++) await Promise.resolve();
+    };
+    client.subscribe("product:42", null);
+    control.live();
+    mount(queryClient, server, "product:42", { meta: { throttle: 1000 } });
+    await turn();
+    mock.timers.tick(900);
+    queryClient.refetchQueries();
+    await turn();
+    control.change("product:42");
+    mock.timers.tick(999);
+    await turn();
+    assert.equal(server.requests.length, 2);
+    mock.timers.tick(1);
+    await turn();
+    assert.equal(server.requests.length, 3);
   } finally {
     mock.timers.reset();
   }

@@ -119,6 +119,32 @@ test("rooms without listeners are told to those who listen to all", async (t) =>
   assert.deepEqual(seen, [["product:1", "invalidate"], ["product:1", "resync"]]);
 });
 
+test("those who listen to all are told what changed before data that came to a joined room", async (t) => {
+  const { server, client, pass } = setUp(t);
+  const old = server.cursor;
+  server.emit("product:1");
+  const between = server.cursor;
+  server.emit("product:1");
+  const seen = [];
+  client.on("notice", ({ type, changes, reason }) => seen.push(changes ? changes[0].count : (reason ?? type)));
+  client.subscribe("product:1");
+  await pass(200);
+  client.subscribe("product:1", null, { since: old });
+  await pass(200);
+  assert.deepEqual(seen, [2]);
+  // Two positions, of which nobody knows the older: one is asked, the other is in doubt.
+  for (const listener of [null, () => {}]) {
+    client.subscribe("product:1", null, { since: between });
+    client.subscribe("product:1", listener, { since: old });
+    await pass(200);
+    assert.deepEqual(seen.splice(1), ["unproven", 1]);
+  }
+  server.forget();
+  client.subscribe("product:1", null, { since: old });
+  await pass(200);
+  assert.deepEqual(seen.splice(1), ["unproven"]);
+});
+
 test("own changes are told as own", async (t) => {
   const { server, client, pass } = setUp(t, { origin: "tab-7" });
   const own = [];

@@ -135,6 +135,35 @@ test("another user is in the rooms of the page, and sees what is fetched for him
   await until("his price", () => container.textContent === "99 " && server.rooms.get("product:42") === 1);
 });
 
+test("rooms that only the first user's page names are not joined by the second", async () => {
+  bindQueryClient(client, queryClient, { rooms: ([kind, id]) => `${kind}:${id}` });
+  let signIn;
+  const Page = ({ user }) => {
+    useRoom(`cart:${user}`);
+    const { data } = useQuery({ queryKey: ["user", user], queryFn: () => `of ${user}` });
+    return data;
+  };
+  const App = () => {
+    const [user, setUser] = useState("ada");
+    signIn = setUser;
+    return h(Page, { user });
+  };
+  await show(h(App));
+  await until("live", () => server.rooms.has("user:ada") && server.rooms.has("cart:ada"));
+  const before = server.frames.length;
+  await act(async () => {
+    client.setUser("berta");
+    queryClient.clear();
+    // As an app does that asks its server first.
+    await null;
+    signIn("berta");
+  });
+  await until("hers", () => server.rooms.has("user:berta") && server.rooms.has("cart:berta"));
+  await until("left", () => client.getRoom("cart:ada").state === "idle");
+  const asked = server.frames.slice(before).flatMap(({ rooms }) => rooms);
+  assert.deepEqual([...new Set(asked)].sort(), ["cart:berta", "user:berta"]);
+});
+
 test("a badge follows the connection", async () => {
   let count = 0;
   const Badge = () => (count++, useRoom("product:42"), useConnectionStatus().live ? "live" : "not live");

@@ -117,6 +117,20 @@ test("somebody else gets nothing of the first: no room, no listener, no late fra
   assert.equal(sent(server, "subscribe").at(-1).since, undefined, "no position of the first");
 });
 
+test("a room of the first that is left before the second is connected is never asked for, however long it is kept", async (t) => {
+  const { server, client, pass } = setUp(t, { linger: 60_000 });
+  // Components that are still mounted join again, and leave when the page shows somebody else.
+  client.on("user", () => client.subscribe("user:1", () => {})());
+  client.subscribe("user:1", () => {});
+  await pass(200);
+  client.setUser("bob");
+  client.subscribe("user:2", () => {});
+  await pass(5000);
+  server.drop();
+  await pass(5000);
+  assert.deepEqual(sent(server, "subscribe").map(({ rooms }) => rooms.join()), ["user:1", "user:2", "user:2"]);
+});
+
 test("after the daemon has refused the first, the next may come", async (t) => {
   let user = "ada";
   const { server, client, pass } = setUp(t, { getToken: () => user }, { authenticate: (token) => (token === "bob" ? token : null) });

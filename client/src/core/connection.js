@@ -219,7 +219,7 @@ export function createConnection(options, transports, on) {
     }
     if (code === 4200) tokenReason = "expired";
     if (goodbye) {
-      soon = Math.min(Math.max(Number(goodbye.retry_after_ms) || 0, 0), LONGEST_MS);
+      soon = Math.min(Math.max(goodbye.retry_after_ms, 0) || 0, LONGEST_MS);
       awayUntil = Date.now() + soon;
     } else if (soon === undefined) {
       if (!hadUptime) attempt++;

@@ -19,6 +19,9 @@ const TRIAL_MS = 300_000;
 /** Rooms beyond the longest URL are fetched again this often. */
 const POLL_MS = 15_000;
 
+/** The characters of rooms and cursors may stand in a URL as they are; the app's may be any. @param {string} text */
+const encode = (text) => encodeURIComponent(text).replace(/%(3A|40|2F)/g, decodeURIComponent);
+
 /** @typedef {{type: "subscribe", id?: number, rooms: string[], since?: string}} Asked */
 
 /**
@@ -74,12 +77,12 @@ export function openEvents(url, EventSource, timers, ears, openSocket, leave) {
     if (polled.length) poll();
     answering.push(...asked.splice(0));
     const since = cursor ?? answering.find((each) => each.since)?.since;
-    const query = since ? `&since=${encodeURIComponent(since)}` : "";
+    const query = since ? `&since=${encode(since)}` : "";
     let { href } = new URL("events?rooms=", url);
     href = href.replace("ws", "http");
     polled = [];
     for (const room of rooms) {
-      const next = `${href + encodeURIComponent(room)},`;
+      const next = `${href + encode(room)},`;
       if (next.length + query.length > LONGEST_URL) polled.push(room);
       else href = next;
     }
@@ -87,7 +90,7 @@ export function openEvents(url, EventSource, timers, ears, openSocket, leave) {
     const mine = (source = new EventSource(href + query));
     for (const type of TYPES.split(" ")) {
       // An error of the stream itself has the name of a message of the daemon, but no data.
-      mine.addEventListener(type, ({ data }) => data && mine === source && !isOver && hear(data, since));
+      mine.addEventListener(type, ({ data, lastEventId }) => data && mine === source && !isOver && hear(data, lastEventId, since));
     }
     mine.onerror = (/** @type {any} */ { data }) => {
       if (data || mine !== source || isOver) return;
@@ -96,12 +99,14 @@ export function openEvents(url, EventSource, timers, ears, openSocket, leave) {
     };
   }
 
-  /** @type {(text: string, since?: string) => void} */
-  function hear(text, since) {
+  /** @type {(text: string, id: string, since?: string) => void} */
+  function hear(text, id, since) {
     const message = parse(text);
     if (message?.type === "subscribed") answer(message, since);
+    // What comes before the answer has no id, because what was missed before it is not told yet.
+    else if (message?.cursor && message.cursor !== id) say({ ...message, cursor: undefined });
     else ears.message(text);
-    if (message?.type !== "welcome") cursor = message?.cursor ?? cursor;
+    cursor = id || cursor;
   }
 
   /** @type {(message: {cursor: string, rooms: RoomStatus[]}, since?: string) => void} */

@@ -85,15 +85,14 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
   function join(name, member, since) {
     const room = rooms.get(name) ?? create(name, since);
     room.lingering.clear();
-    // To be asked again for a room that is joined is all the same to the daemon.
-    departed.delete(room);
     room.members.add(member);
     setPace(room);
     if (idle.delete(room)) setState(room, "joining");
     if (since && !room.position && !room.request) room.position = { cursor: since, order: 0 };
     // One position can be asked at a time, and two that differ are in no known order.
-    if (since && room.position?.cursor !== since) room.unproven = true;
-    if (isLive(room)) queueMicrotask(() => catchUp(room, member));
+    const isDoubtful = since && room.position?.cursor !== since;
+    if (isLive(room)) queueMicrotask(() => (isDoubtful ? tell(room, unproven(room), [member]) : catchUp(room, member)));
+    else if (isDoubtful) room.unproven = true;
     plan(options.batch);
     onChange();
     return () => leave(room, member);
@@ -179,7 +178,7 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
     flushing.clear();
     if (!send) return;
     lastFlush = Date.now();
-    // Who leaves makes space for others.
+    // Leaving makes space for others, and who was left and is wanted again is left first.
     const isLeaving = departed.size > 0;
     const { since, rooms: wanted } = isLeaving ? { rooms: [...departed] } : firstGroup(unasked());
     if (!wanted.length) return;

@@ -18,7 +18,7 @@ export function createTimers() {
       };
       const timer = {
         clear,
-        isSet: () => handle !== undefined,
+        isSet: () => Boolean(handle),
 
         /** Instead of what it was set to. @type {(act: () => void, ms: number) => void} */
         set(act, ms) {

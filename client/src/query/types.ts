@@ -51,7 +51,7 @@ export interface QueryBindings<Query = QueryLike> {
   /**
    * Which queries to fetch again for rooms that components joined, by the name of an entity (`product`), of an event
    * (`product:price_changed`) or of a kind of room (`seller`). Where the kind of a room is not here, a resync of the room
-   * fetches all that is in use: `buyers: () => []` says that nothing depends on it.
+   * means every query: `buyers: () => []` says that nothing depends on it.
    */
   keys?: Record<string, KeysOf>;
   /**
@@ -59,14 +59,12 @@ export interface QueryBindings<Query = QueryLike> {
    * its `rooms` go live: the daemon tells what changed since.
    */
   cursor?: (query: Query) => string | null | undefined;
-  /** How often a query is told, in milliseconds; else `meta.throttle` of the query, else `throttle` of the client. */
+  /** Least time between two fetches of a query, in milliseconds; else `meta.throttle` of the query. Default 0. */
   throttle?: (query: Query) => number | undefined;
   /** Whether a hidden tab only marks queries as stale, and fetches once it is seen again. Default `mark`. */
   hidden?: "mark" | "refetch";
   /** What to do about changes that this client made itself (see `Client.origin`). Default `refetch`. */
   own?: "refetch" | "skip";
-  /** Fetches bound queries about this often, in milliseconds, while the connection is lost. Default 0: not at all. */
-  fallback?: number;
 }
 
 export type { Client };

@@ -108,13 +108,19 @@ export function createSockets(server) {
     /** @param {string | URL} url */
     constructor(url) {
       super();
+      let hasSubscribed = false;
+      let lastEventId = "";
       /** @type {Wire} */
       this.wire = {
         kind: "sse",
         url: new URL(url),
         deliver: ({ data }) => {
           const { type, cursor } = JSON.parse(String(data));
-          this.soon(() => this.readyState === 1 && this.fire({ type, data, lastEventId: cursor ?? "" }));
+          // As the daemon does, which gives no id before that; and as browsers do, which remember the last one.
+          hasSubscribed ||= type === "subscribed";
+          if (hasSubscribed) lastEventId = cursor ?? lastEventId;
+          const event = { type, data, lastEventId };
+          this.soon(() => this.readyState === 1 && this.fire(event));
         },
         cut: () => this.fail(),
       };

@@ -19,7 +19,6 @@ const unbind = bindQueryClient(client, queryClient, {
   throttle: (query) => (query.isActive() ? 500 : 0),
   hidden: "mark",
   own: "skip",
-  fallback: 30_000,
 });
 unbind();
 bindQueryClient(client, queryClient);
