@@ -14,7 +14,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("room", &[]),
     ("sabotage", &[]),
     ("secret", &[]),
-    ("access", &["room", "secret", "telemetry"]),
+    ("access", &["database", "room", "secret", "telemetry"]),
     ("change", &["cursor", "room"]),
     ("status", &[]),
     ("interest", &["room"]),

@@ -12,15 +12,18 @@ use std::{
 
 use tokio::{sync::Semaphore, task::JoinHandle, time::timeout};
 use tokio_postgres::{
-    Client, NoTls, Row,
-    config::TargetSessionAttrs,
+    Client, Row,
     types::{ToSql, Type},
 };
 
 use super::{Question, SqlConfig};
+use crate::database::{self, Address, Place};
 
 /// How much longer than the server we wait: its own answer says more.
 const MARGIN: Duration = Duration::from_millis(500);
+/// Most addresses of one host that are tried.
+const MOST_PLACES: usize = 16;
+const STANDBY: &str = "select pg_is_in_recovery()";
 /// After a failure to connect, questions are not answered for this long.
 const REST: Duration = Duration::from_millis(500);
 
@@ -43,12 +46,12 @@ impl fmt::Debug for Link {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// What the URL says cannot be used.
-    #[error("cannot use database.url: {0}")]
-    Url(tokio_postgres::Error),
     /// No connection.
-    #[error("cannot connect: {}", told(.0))]
-    Connect(tokio_postgres::Error),
+    #[error(transparent)]
+    Connect(#[from] database::Error),
+    /// Connected, to a server that follows another.
+    #[error("the database is a standby")]
+    Standby,
     /// No connection in time, or none to be had a moment ago.
     #[error("cannot connect in time")]
     NoConnection,
@@ -140,24 +143,46 @@ impl Database {
     }
 
     async fn connect(&self) -> Result<Connection, Failure> {
-        let mut target: tokio_postgres::Config = self.link.url.parse().map_err(Failure::Url)?;
-        target
-            .application_name("pgbell access")
-            .connect_timeout(self.link.connect_timeout)
-            .target_session_attrs(TargetSessionAttrs::ReadWrite)
-            .keepalives_idle(Duration::from_secs(10))
-            .keepalives_interval(Duration::from_secs(3))
-            .keepalives_retries(3)
-            .tcp_user_timeout(Duration::from_secs(19));
-        let connected = timeout(self.link.connect_timeout, target.connect(NoTls)).await;
-        let connected = connected.map_err(|_| Failure::NoConnection)?;
-        let (client, connection) = connected.map_err(Failure::Connect)?;
-        let driver = tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection of room rules ended");
+        let address = Address::parse(&self.link.url)?;
+        let mut last = Failure::NoConnection;
+        for host in address.hosts() {
+            match host.places(self.link.connect_timeout).await {
+                Ok(places) => {
+                    for place in places.iter().take(MOST_PLACES) {
+                        match self.connect_to(&address, place).await {
+                            Ok(connection) => return Ok(connection),
+                            Err(failure) => last = failure,
+                        }
+                    }
+                }
+                Err(error) => last = error.into(),
             }
-        });
-        Ok(Connection { client, driver })
+        }
+        Err(last)
+    }
+
+    /// A standby answers as well as the primary, but late: rights that were just taken away hold there still.
+    async fn connect_to(&self, address: &Address, place: &Place) -> Result<Connection, Failure> {
+        // In a box, because a handshake is large and those who wait for it live long.
+        let connecting = Box::pin(database::connect(address, place, "pgbell access"));
+        let connecting = async {
+            let (client, connection) = connecting.await?;
+            let driver = tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "a connection of room rules ended");
+                }
+            });
+            let connection = Connection { client, driver };
+            let row = connection.client.query_typed(STANDBY, &[]).await;
+            let row = row.map_err(Failure::Query)?.into_iter().next();
+            match row.and_then(|row| row.try_get(0).ok()) {
+                Some(false) => Ok(connection),
+                _ => Err(Failure::Standby),
+            }
+        };
+        timeout(self.link.connect_timeout, connecting)
+            .await
+            .map_err(|_| Failure::NoConnection)?
     }
 }
 
