@@ -3,14 +3,16 @@
 //! A token (JWT) proves who somebody is: [`Access::verify`] makes an [`Identity`] of it, or a [`Refusal`].
 //! Rules say who may join which room: [`Access::decide`]. Everything is denied that no rule allows.
 //!
-//! `token` decides about tokens, `keys` and `jwks` about keys, `pattern` and `rules` about rooms: from data
+//! `token` and `checks` decide about tokens, `keys` and `jwks` about keys, `pattern` and `rules` about rooms: from data
 //! and `now`, without a clock, a socket or a wait. `keyset` and `fetch` get keys that issuers publish.
 //! What a decision costs is paid when somebody joins, never when something is told.
 
+mod checks;
 mod claims;
 mod config;
 mod explain;
 mod fetch;
+mod identity;
 mod jwks;
 mod keys;
 mod keyset;
@@ -30,18 +32,20 @@ use jiff::{SignedDuration, Timestamp};
 pub use claims::Claims;
 pub use config::{Config, Everybody, JwksConfig, KeyConfig, RoomRule, SqlConfig, TokensConfig};
 pub use explain::{Explanation, RuleStep, Step};
+pub use identity::Identity;
 /// A way of signing, as in `alg`.
 pub use jsonwebtoken::Algorithm;
 pub use refusal::{Refusal, RefusalCode};
 pub use rules::{Decision, Question};
 pub use sign::{NoSigner, Signer};
-pub use token::{Identity, MAX_TOKEN_SIZE};
+pub use token::MAX_TOKEN_SIZE;
 
 use crate::room::Room;
+use checks::Settings;
 use keys::Key;
 use keyset::KeySet;
 use rules::Rules;
-use token::{Settings, Unproven};
+use token::Unproven;
 
 /// Furthest that clocks may be apart: beyond that, something is wrong with one.
 const MAX_LEEWAY: SignedDuration = SignedDuration::from_mins(5);
@@ -114,7 +118,7 @@ impl Access {
             }
             self.signer(&unproven)?;
         }
-        token::identify(unproven.claims()?, &self.inner.settings, now)
+        checks::identify(unproven.claims()?, &self.inner.settings, now)
     }
 
     /// Whether somebody may join a room; `None` is somebody without a token.
