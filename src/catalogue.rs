@@ -146,6 +146,16 @@ impl Catalogue {
         }
     }
 
+    /// Known events, or modules of events.
+    pub fn events(&self) -> &[Target] {
+        &self.events
+    }
+
+    /// Known rooms, or kinds of rooms.
+    pub fn rooms(&self) -> &[Target] {
+        &self.rooms
+    }
+
     /// Whether an event such as `product:created` is known.
     pub fn contains(&self, event: &str) -> bool {
         covers(&self.events, event)
@@ -223,7 +233,7 @@ fn begins(known: &Target, with: &str) -> bool {
 }
 
 /// What a name shares with others of its kind: `product` of `product:42`, `shop` of `shop_5`.
-fn kind_of(room: &str) -> &str {
+pub fn kind_of(room: &str) -> &str {
     let end = room.find([':', '*']).unwrap_or(room.len());
     let kind = &room[..end];
     let number = kind.rsplit_once('_').filter(|(_, id)| {

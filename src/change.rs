@@ -14,6 +14,7 @@ use crate::{
 
 /// What happened to the row.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Op {
     /// The row is new.
@@ -125,6 +126,7 @@ pub enum Captured {
 
 /// Why rooms are told to resync.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ResyncReason {
     /// A stretch of changes was not seen.

@@ -45,6 +45,7 @@ pub struct Invalidation {
 /// All changes of one entity in one room since the last flush, as one. This is what goes on the
 /// wire as an element of `changes`.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Change"))]
 pub struct Folded {
     /// Kind of the entity.
     pub entity: Arc<str>,

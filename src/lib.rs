@@ -33,6 +33,7 @@
 //! - What a statement would tell, asked of the same code: `cli/triggers/trace/`.
 //! - Who may join which room: `access/token.rs`, then `access/pattern.rs` and `access/rules.rs`.
 //! - How it all starts and stops: [`app`].
+//! - What others read of the wire: `description/`, which is for tests only.
 //! - All of it at work: `tests/writers.rs`, which reads as a list of promises; and judged from
 //!   outside, under faults: `tests/oracle.rs`.
 //!
@@ -105,3 +106,6 @@ pub mod sabotage;
 pub mod secret;
 pub mod status;
 pub mod telemetry;
+
+#[cfg(test)]
+mod description;

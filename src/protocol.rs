@@ -20,6 +20,7 @@ pub const SUBPROTOCOL: &str = "pgbell.v1";
 
 /// What a client says.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ClientMessage {
     /// Says who the client is.
@@ -61,11 +62,13 @@ pub enum ClientMessage {
     },
     /// Something a newer client may say.
     #[serde(other)]
+    #[cfg_attr(test, schemars(skip))]
     Unknown,
 }
 
 /// What the server says.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerMessage<'a> {
     /// The first message.
@@ -191,6 +194,7 @@ impl ServerMessage<'_> {
 
 /// What one connection may send.
 #[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Limits {
     /// Most rooms it may be in.
     pub rooms: usize,
@@ -202,6 +206,7 @@ pub struct Limits {
 
 /// How a room stands after a `subscribe` or `sync`.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RoomStatus {
     /// The room, as asked for.
     pub room: String,
@@ -249,6 +254,7 @@ impl RoomStatus {
 
 /// How a room stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// Nothing was missed.
@@ -263,8 +269,10 @@ pub enum Standing {
 
 /// Rooms by name, or every room the client is in.
 #[derive(Clone, Debug)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline, untagged))]
 pub enum Rooms {
     /// Every room the client is in.
+    #[cfg_attr(test, schemars(schema_with = "every"))]
     Every,
     /// These.
     Named(Vec<Room>),
@@ -281,6 +289,7 @@ impl Serialize for Rooms {
 
 /// Why a request failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
     /// Not a room name.
@@ -317,6 +326,11 @@ impl ErrorCode {
 /// Why the server ends a connection. The range of the code decides what a client does: 4000–4099
 /// stop, 4100–4199 back off and resume, 4200–4299 come back soon.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(
+    test,
+    derive(schemars::JsonSchema),
+    schemars(rename_all = "snake_case")
+)]
 pub enum CloseReason {
     /// The peer closed first, or the transport went away.
     Normal,
@@ -380,3 +394,8 @@ impl CloseReason {
 
 /// Name of one connection.
 pub type ConnectionId = Arc<str>;
+
+#[cfg(test)]
+fn every(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "string", "const": "*" })
+}

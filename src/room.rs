@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 /// Longest room name the protocol allows, in bytes.
 pub const MAX_ROOM_LENGTH: usize = 128;
 
-/// A valid room name: 1 to 128 characters of `A-Za-z0-9_.:@/-`. Cheap to clone.
+/// A valid room name: 1 to 128 characters of `A-Za-z0-9_.:@/-`.
+///
+/// Cheap to clone.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
 pub struct Room(Arc<str>);
 
 /// Why a text names no room.

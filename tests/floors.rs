@@ -65,6 +65,10 @@ const FLOORS: &[(&str, &[&str])] = &[
         "gateway",
         &["hub", "protocol", "room", "status", "telemetry"],
     ),
+    (
+        "description",
+        &["change", "invalidation", "protocol", "room"],
+    ),
     ("install", &["backoff", "catalogue", "room"]),
     (
         "config",

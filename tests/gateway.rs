@@ -373,6 +373,9 @@ async fn pages_of_any_origin_may_load_the_client_and_load_it_once() {
         assert_eq!(status, 200);
         serde_json::from_str::<Value>(&map).expect("JSON");
     }
+    let (_, document) = daemon.get("/asyncapi.json").await;
+    let document: Value = serde_json::from_str(&document).expect("JSON");
+    assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
 }
 
 #[tokio::test]

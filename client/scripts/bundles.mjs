@@ -20,7 +20,7 @@ const shared = {
 
 /** The package: one file per subpath, readable, for bundlers. `limit` is what each may weigh, minified and gzipped. */
 export const packages = [
-  { name: "index", limit: 8000 },
+  { name: "index", limit: 8400 },
   { name: "react", limit: 1500, banner: '"use client";' },
   { name: "query", limit: 1500 },
   { name: "testing" },

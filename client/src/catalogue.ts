@@ -1,6 +1,8 @@
 /**
- * Rooms and events by name. An app adds its own:
- * `declare module "pgbell" { interface Rooms { film: `film:${string}` } interface Events { "review:created": true } }`.
+ * Rooms and events by name. An app adds its own, which `pgbell types` writes for a live database:
+ * `declare module "pgbell" { interface Rooms { film: `film:${string}` } interface Events { "film:rented": true } }`.
+ *
+ * Not to be edited: `PGBELL_RENEW=1 cargo test --lib` writes it from `src/catalogue.rs`.
  */
 
 /** Kinds of rooms, and how their names look. */
@@ -16,20 +18,20 @@ export interface Rooms {
   shop: `shop_${string}`;
   cart: `cart:${string}`;
   analytics: `analytics:${string}`;
-  admin: `admin:${string}`;
   buyers: "buyers";
   sellers: "sellers";
+  admin: "admin:orders" | "admin:stock" | "admin:metrics";
 }
 
 /** What happens. */
 export interface Events {
   "product:created": true;
   "product:updated": true;
+  "product:deleted": true;
   "product:price_changed": true;
   "product:availability_changed": true;
   "product:attributes_changed": true;
   "product:stock_changed": true;
-  "product:deleted": true;
   "stock:low": true;
   "stock:out": true;
   "stock:restocked": true;
@@ -48,7 +50,37 @@ export interface Events {
   "order:cancelled": true;
   "order:shipped": true;
   "order:refunded": true;
+  "analytics:sale_completed": true;
+  "analytics:revenue_updated": true;
+  "analytics:product_viewed": true;
+  "analytics:metrics_updated": true;
+  "analytics:inventory_alert": true;
+  "store:updated": true;
+  "store:availability_changed": true;
   "cart:updated": true;
+  "wholesale:invitation_sent": true;
+  "wholesale:invitation_accepted": true;
+  "wholesale:invitation_rejected": true;
+  "wholesale:order_placed": true;
+  "wholesale:order_updated": true;
+  "wholesale:deposit_paid": true;
+  "wholesale:balance_paid": true;
+  "wholesale:order_shipped": true;
+  "quotation:created": true;
+  "quotation:updated": true;
+  "quotation:sent": true;
+  "quotation:viewed": true;
+  "quotation:accepted": true;
+  "quotation:rejected": true;
+  "quotation:expired": true;
+  "notification:order": true;
+  "notification:payment": true;
+  "notification:shipping": true;
+  "notification:wholesale": true;
+  "notification:quotation": true;
+  "notification:system": true;
+  "notification:read": true;
+  "notification:deleted": true;
 }
 
 /** A room the catalogue knows. */

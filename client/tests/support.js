@@ -37,3 +37,41 @@ export const pass = (t) => async (ms = 0) => {
 
 /** Frames of a type that clients sent. */
 export const sent = (server, type) => server.frames.filter((frame) => frame.type === type);
+
+/**
+ * A page: what the browser tells of itself.
+ *
+ * @param {import("node:test").TestContext} t
+ */
+export function fakePage(t) {
+  const window = new EventTarget();
+  const listeners = new Map();
+  const watched = (target) => ({
+    addEventListener(name, listener) {
+      listeners.set(listener, name);
+      target.addEventListener(name, listener);
+    },
+    removeEventListener(name, listener) {
+      listeners.delete(listener);
+      target.removeEventListener(name, listener);
+    },
+  });
+  const page = { visibilityState: "visible", onLine: true };
+  const target = new EventTarget();
+  const document = { ...watched(target), get visibilityState() { return page.visibilityState; } };
+  const fakes = { document, navigator: { get onLine() { return page.onLine; } }, ...watched(window) };
+  for (const [name, value] of Object.entries(fakes)) Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
+  t.after(() => Object.keys(fakes).forEach((name) => delete globalThis[name]));
+  return {
+    listeners,
+    show(visibilityState) {
+      page.visibilityState = visibilityState;
+      target.dispatchEvent(new Event("visibilitychange"));
+    },
+    online(onLine) {
+      page.onLine = onLine;
+      window.dispatchEvent(new Event(onLine ? "online" : "offline"));
+    },
+    tell: (name, persisted) => (name === "resume" ? target : window).dispatchEvent(Object.assign(new Event(name), { persisted })),
+  };
+}

@@ -33,6 +33,10 @@ pub(super) struct Demo {
 
 impl Demo {
     pub(super) async fn run(self) -> Result<(), Failure> {
+        let is_socket = |url: &String| url.starts_with("ws://") || url.starts_with("wss://");
+        if !self.ws.as_ref().is_none_or(is_socket) {
+            return Err(Failure::wrong("--ws has to begin with ws:// or wss://"));
+        }
         let listen = self.listen.map(|value| Flag {
             name: "--listen",
             key: "gateway.listen",

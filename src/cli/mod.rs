@@ -15,6 +15,7 @@ mod signals;
 mod sub;
 mod token;
 mod triggers;
+mod types;
 mod uninstall;
 
 use std::{process::ExitCode, time::Duration};
@@ -55,6 +56,8 @@ enum Command {
     /// Makes tokens for development, and explains why one is accepted or refused
     #[command(subcommand)]
     Token(token::Token),
+    /// Writes TypeScript types of the events and rooms of an installation
+    Types(types::Types),
     /// Prints the effective configuration and where each value comes from
     Config(config::Show),
 }
@@ -69,6 +72,7 @@ impl Command {
             Self::Demo(command) => command.run().await,
             Self::Sub(command) => command.run().await,
             Self::Token(command) => command.run().await,
+            Self::Types(command) => command.run().await,
             Self::Config(command) => command.run(),
         }
     }

@@ -129,3 +129,19 @@ async fn bind_again(config: &Config) -> Result<App, app::Error> {
     }
     App::bind(config.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_that_somebody_holds_for_a_moment_is_asked_for_again() {
+        let holder = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let mut config = Config::default();
+        config.gateway.listen = holder.local_addr().expect("an address");
+        assert!(App::bind(config.clone()).is_err(), "it is taken");
+        // The first attempt is made before the other side gets its turn.
+        let (app, ()) = tokio::join!(bind_again(&config), async { drop(holder) });
+        assert_eq!(app.expect("bound").local_addr(), config.gateway.listen);
+    }
+}

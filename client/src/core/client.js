@@ -10,9 +10,11 @@ import { createMember } from "./member.js";
 import { createRooms } from "./rooms.js";
 import { createStatus } from "./status.js";
 import { createTimers } from "./timers.js";
-import { createTransports } from "./transports.js";
+import { address, createTransports } from "./transports.js";
 
 const DEFAULTS = { throttle: 0, batch: 50, linger: 2000, idle: 30_000, lostAfter: 5000, probe: 3000 };
+/** Addresses that this page has a connection to, whatever copies of this module it has loaded. */
+const PAGE = Symbol.for("pgbell");
 const BACKOFF = { min: 500, max: 20_000 };
 
 /**
@@ -33,10 +35,12 @@ export function createClient(given = {}) {
   const timers = createTimers();
   const emitter = createEmitter();
   const status = createStatus(options.lostAfter, emitter, timers);
-  const rooms = createRooms({ options, emitter, timers, onChange });
-  const transports = createTransports(options, timers);
+  const rooms = createRooms(options, emitter, timers, onChange);
+  const transports = createTransports(options, timers, () => connection.reopen());
   let isDestroyed = false;
   let isNeeded = false;
+  let isRegistered = false;
+  let unregister = () => false;
 
   const connection = createConnection({
     options,
@@ -68,14 +72,27 @@ export function createClient(given = {}) {
     status.set({ live: isLive(status.get()) });
     if (isNeeded === rooms.size() > 0) return;
     isNeeded = !isNeeded;
+    if (isNeeded) register();
     connection.need(isNeeded);
+  }
+
+  /** Most pages that have two clients make one in each component that uses it. */
+  function register() {
+    if (isRegistered || !globalThis.document) return;
+    isRegistered = true;
+    /** @type {Set<string>} */
+    const addresses = (/** @type {any} */ (globalThis)[PAGE] ??= new Set());
+    const { href } = address(options);
+    if (addresses.has(href)) emitter.fail(new Error(`a second client for ${href}: make one, outside of components`));
+    addresses.add(href);
+    unregister = () => addresses.delete(href);
   }
 
   /** @type {Client["subscribe"]} */
   function subscribe(names, listener, { throttle = options.throttle, since, initial, signal } = {}) {
     if (!canConnect || isDestroyed || signal?.aborted) return () => {};
     const ends = [names].flat().map((name) => {
-      const member = createMember({ listener, interval: throttle, initial }, timers, emitter.fail);
+      const member = createMember(listener, throttle, Boolean(initial), timers, emitter.fail);
       return rooms.join(name, member, since);
     });
     const end = () => {
@@ -131,7 +148,9 @@ export function createClient(given = {}) {
 
     destroy() {
       if (isDestroyed) return;
+      unregister();
       connection.destroy();
+      transports.end();
       rooms.clear();
       isDestroyed = true;
       timers.clearAll();

@@ -53,15 +53,14 @@ export function createConnection({ options, timers, transports, setStatus, onOpe
   let hadUptime = false;
   let attempt = 0;
   let faults = 0;
-  let lastId = 0;
   let startedAt = 0;
   let heardAt = 0;
   let hiddenAt = 0;
   /** Until when a `goodbye` wants nobody back. */
   let awayUntil = 0;
   let heartbeat = HEARTBEAT_MS;
-  /** @type {number | undefined} */
-  let retryAfter;
+  /** What `goodbye` said. @type {{code: number, reason: string, wait: number} | undefined} */
+  let goodbye;
   /** @type {TokenContext["reason"]} */
   let tokenReason = "connect";
   let abort = new AbortController();
@@ -93,7 +92,7 @@ export function createConnection({ options, timers, transports, setStatus, onOpe
     const isCurrent = () => mine === generation;
     isTrying = true;
     startedAt = Date.now();
-    retryAfter = undefined;
+    goodbye = undefined;
     setStatus({ state: wasConnected ? "reconnecting" : "connecting", attempt, nextRetryAt: undefined });
     try {
       const token = await fetchToken(tokenReason);
@@ -130,8 +129,8 @@ export function createConnection({ options, timers, transports, setStatus, onOpe
     lost(1006, "failed");
   }
 
-  /** @param {string} token */
-  const authenticate = (token) => send({ type: "auth", id: ++lastId, token });
+  /** The ids of requests for rooms begin with 1. @param {string} token */
+  const authenticate = (token) => send({ type: "auth", id: 0, token });
 
   /** @param {TokenContext["reason"]} reason */
   async function refreshToken(reason) {
@@ -169,7 +168,8 @@ export function createConnection({ options, timers, transports, setStatus, onOpe
     }
     if (message.type === "welcome") welcomed(message);
     if (message.type === "goodbye") {
-      retryAfter = Math.min(Math.max(Number(message.retry_after_ms) || 0, 0), LONGEST_MS);
+      const { code, reason, retry_after_ms } = message;
+      goodbye = { code, reason, wait: Math.min(Math.max(Number(retry_after_ms) || 0, 0), LONGEST_MS) };
     }
     if (message.type === "token_expiring") refreshToken("expiring");
     if (message.type === "error" && message.code === "token_expired") refreshToken("expired");
@@ -208,7 +208,7 @@ export function createConnection({ options, timers, transports, setStatus, onOpe
   function probe() {
     if (timer.probe) return;
     set("probe", () => lost(1006, "no answer", JITTER_MS * Math.random()), options.probe);
-    send({ type: "ping", id: ++lastId });
+    send({ type: "ping" });
   }
 
   // Losing.
@@ -232,8 +232,10 @@ export function createConnection({ options, timers, transports, setStatus, onOpe
 
   /** @type {(code: number, reason: string, wait?: number) => void} */
   function down(code, reason, soon) {
+    const away = goodbye?.wait;
+    // A stream has no close codes, and some proxies pass none on.
+    if (goodbye && code < 4000) ({ code, reason } = goodbye);
     log("close", { code, reason });
-    const away = retryAfter;
     transports.lost(isWelcomed);
     detach();
     if (!isNeeded) return rest();

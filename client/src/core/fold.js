@@ -4,6 +4,8 @@
  * @import { Notice, NoticedChange } from "../types.js"
  */
 
+/** What is told of changes. @typedef {Extract<Notice, {type: "invalidate" | "resync"}>} Told */
+
 /**
  * What leads from before `first` to after `later`.
  *
@@ -12,48 +14,44 @@
  * @returns {NoticedChange}
  */
 export function foldChanges(first, later) {
-  const { origin, old, new: latest, ...known } = first;
-  return {
-    ...known,
-    op: later.op === "delete" ? "delete" : first.op === "insert" ? "insert" : "update",
+  /** @type {NoticedChange} */
+  const both = {
+    ...first,
+    op: later.op === "delete" ? later.op : first.op === "insert" ? first.op : "update",
     events: [...new Set([...first.events, ...later.events])],
     count: first.count + later.count,
     at: Date.parse(later.at) < Date.parse(first.at) ? later.at : first.at,
     own: first.own && later.own,
-    ...((old || later.old) && { old: { ...later.old, ...old } }),
-    ...((latest || later.new) && { new: { ...latest, ...later.new } }),
-    ...(origin !== undefined && origin === later.origin && { origin }),
   };
+  if (later.old) both.old = { ...later.old, ...first.old };
+  if (later.new) both.new = { ...first.new, ...later.new };
+  if (first.origin !== later.origin) delete both.origin;
+  return both;
 }
 
 /** Takes notices in, and gives one back that tells the same. A resync absorbs what was to be listed. */
 export function createFold() {
-  /** @type {Extract<Notice, {type: "invalidate" | "resync"}> | undefined} */
+  /** @type {Told | undefined} */
   let first;
+  let replayed = true;
   /** @type {Map<string, NoticedChange>} */
   const changes = new Map();
-  let replayed = true;
   return {
-    isEmpty: () => !first,
-
-    /** @param {Extract<Notice, {type: "invalidate" | "resync"}>} notice */
+    /** @param {Told} notice */
     add(notice) {
-      if (first?.type === "resync") return;
-      if (notice.type === "resync") {
-        changes.clear();
-        first = notice;
-        return;
-      }
-      first ??= notice;
-      replayed &&= notice.replayed;
-      for (const change of notice.changes) {
-        const key = `${change.entity}\n${change.id}`;
-        const known = changes.get(key);
-        changes.set(key, known ? foldChanges(known, change) : change);
+      if (notice.type === "resync") first = first?.type === "resync" ? first : notice;
+      else {
+        first ??= notice;
+        replayed &&= notice.replayed;
+        for (const change of notice.changes) {
+          const key = `${change.entity}\n${change.id}`;
+          const known = changes.get(key);
+          changes.set(key, known ? foldChanges(known, change) : change);
+        }
       }
     },
 
-    /** @returns {Extract<Notice, {type: "invalidate" | "resync"}> | undefined} */
+    /** @returns {Told | undefined} */
     take() {
       const notice = first?.type === "invalidate" ? { ...first, changes: [...changes.values()], replayed } : first;
       first = undefined;

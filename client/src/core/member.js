@@ -2,6 +2,7 @@
  * One listener in one room, told at its own pace.
  *
  * @import { Notice } from "../types.js"
+ * @import { Told } from "./fold.js"
  * @import { Timers, Timer } from "./timers.js"
  */
 import { createPace } from "./pace.js";
@@ -9,42 +10,37 @@ import { createPace } from "./pace.js";
 /** @typedef {ReturnType<typeof createMember>} Member */
 
 /**
- * @param {object} member
- * @param {((notice: Notice) => void) | null | undefined} member.listener
- * @param {number} member.interval
- * @param {boolean} [member.initial] whether it wants to hear that the room is live
+ * @param {((notice: Notice) => void) | null | undefined} listener
+ * @param {number} interval
+ * @param {boolean} initial whether it wants to hear that the room is live
  * @param {Timers} timers
  * @param {(error: unknown) => void} fail takes what the listener throws
  */
-export function createMember({ listener, interval, initial = false }, timers, fail) {
+export function createMember(listener, interval, initial, timers, fail) {
   const pace = createPace(interval);
   /** @type {Timer | undefined} */
   let timer;
-  let active = true;
 
   /** @param {Notice | undefined} notice */
   const call = (notice) => {
     timers.clear(timer);
     timer = undefined;
-    if (!notice || !active) return;
     try {
-      listener?.(notice);
+      if (notice) listener?.(notice);
     } catch (error) {
       fail(error);
     }
   };
-  const flush = () => call(pace.isEmpty() ? undefined : pace.take(Date.now()));
+  const flush = () => call(pace.take(Date.now()));
 
   return {
     interval,
-    isDeaf: !listener,
-    isBehind: () => Boolean(listener) && !pace.isEmpty(),
     change: pace.change,
     flush,
 
-    /** @param {Extract<Notice, {type: "invalidate" | "resync"}>} notice */
+    /** @param {Told} notice */
     tell(notice) {
-      if (!active) return;
+      if (!listener) return;
       const now = Date.now();
       const ready = pace.offer(notice, now);
       if (ready) call(ready);
@@ -57,15 +53,19 @@ export function createMember({ listener, interval, initial = false }, timers, fa
      * @param {string} room
      */
     welcome(room) {
-      const isWanted = initial && active;
+      const isWanted = initial;
       initial = false;
       if (isWanted) call({ type: "live", room });
       return isWanted;
     },
 
+    /** Ends it; returns what it was not told yet. */
     close() {
-      active = false;
+      const untold = listener && pace.take(0);
+      listener = null;
+      initial = false;
       timers.clear(timer);
+      return untold;
     },
   };
 }

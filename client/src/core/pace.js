@@ -1,11 +1,9 @@
 /**
  * When a listener is told: the first at once, then at most once per interval, and always a last one. Without clock.
  *
- * @import { Notice } from "../types.js"
+ * @import { Told } from "./fold.js"
  */
 import { createFold } from "./fold.js";
-
-/** @typedef {ReturnType<typeof createPace>} Pace */
 
 /** @param {number} interval in milliseconds; 0 tells everything as it comes */
 export function createPace(interval) {
@@ -19,27 +17,26 @@ export function createPace(interval) {
   };
 
   return {
-    isEmpty: fold.isEmpty,
-    add: fold.add,
     take,
 
-    /** How long what waits has to. A clock that was set back makes nobody wait longer than the interval. */
-    wait: (/** @type {number} */ now) => Math.min(next - now, interval),
+    /** How long what waits has to. @param {number} now */
+    wait: (now) => next - now,
 
     /**
-     * What to tell now, if it is time; else it waits.
+     * What to tell now, if it is time; else it waits. A clock that was set back makes nobody wait longer than before.
      *
-     * @param {Extract<Notice, {type: "invalidate" | "resync"}>} notice
+     * @param {Told} notice
      * @param {number} now
      */
     offer(notice, now) {
       fold.add(notice);
-      return next - now > 0 && next - now <= interval ? undefined : take(now);
+      next = Math.min(next, now + interval);
+      return now < next ? undefined : take(now);
     },
 
-    /** @param {number} faster */
-    change(faster) {
-      interval = faster;
+    /** @param {number} other */
+    change(other) {
+      interval = other;
     },
   };
 }

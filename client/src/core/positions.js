@@ -10,52 +10,6 @@
  */
 
 /**
- * @typedef {object} Held what is remembered of a room that was left
- * @property {Position} [position]
- * @property {number} [liveSince]
- * @property {boolean} [unproven] whether something was missed that no position tells
- */
-
-/** Rooms that were left and whose position is remembered. */
-const MOST_HELD = 4096;
-
-/** @param {string | undefined} cursor that the app brought along */
-export const brought = (cursor) => (cursor ? { cursor, order: 0 } : undefined);
-
-/** Where each room was left, for when it is joined again. */
-export function createHeld(most = MOST_HELD) {
-  /** @type {Map<string, Held>} */
-  const rooms = new Map();
-  let hasForgotten = false;
-  return {
-    /**
-     * @param {string} room
-     * @param {Held} left
-     */
-    hold(room, left) {
-      rooms.delete(room);
-      rooms.set(room, left);
-      if (rooms.size <= most) return;
-      const [oldest] = rooms.keys();
-      rooms.delete(oldest);
-      hasForgotten = true;
-    },
-
-    /**
-     * `forgotten` where the room may have been one of those that are not remembered any more.
-     *
-     * @param {string} room
-     * @returns {Held & {forgotten: boolean}}
-     */
-    recall(room) {
-      const left = rooms.get(room);
-      rooms.delete(room);
-      return { ...left, forgotten: !left && hasForgotten };
-    },
-  };
-}
-
-/**
  * Which rooms are asked for with which cursor. All those told by the daemon share the oldest one: to be told twice is
  * harmless, and it is one frame.
  *
@@ -64,17 +18,15 @@ export function createHeld(most = MOST_HELD) {
  * @returns {{since?: string, order: number, rooms: R[]}[]}
  */
 export function groupBySince(rooms) {
-  /** @type {Map<string | number, {since?: string, order: number, rooms: R[]}>} */
+  /** @type {Map<string | boolean | undefined, {since?: string, order: number, rooms: R[]}>} */
   const groups = new Map();
   for (const room of rooms) {
-    const { cursor, order } = room.position ?? { cursor: undefined, order: 0 };
-    const key = order ? 1 : (cursor ?? 0);
-    const group = groups.get(key);
-    if (!group) groups.set(key, { since: cursor, order, rooms: [room] });
-    else {
-      group.rooms.push(room);
-      if (order < group.order) Object.assign(group, { since: cursor, order });
-    }
+    const { cursor: since, order = 0 } = room.position ?? {};
+    const key = order > 0 || since;
+    const group = groups.get(key) ?? { since, order, rooms: [] };
+    if (order < group.order) Object.assign(group, { since, order });
+    group.rooms.push(room);
+    groups.set(key, group);
   }
   return [...groups.values()];
 }
@@ -91,15 +43,16 @@ export function groupBySince(rooms) {
 export function chunk(rooms, most, bytes) {
   /** @type {R[][]} */
   const chunks = [];
-  let room = 0;
-  for (const each of rooms) {
+  let left = 0;
+  for (const room of rooms) {
+    const size = room.name.length + 3;
     const last = chunks.at(-1);
-    room -= each.name.length + 3;
-    if (last && last.length < most && room >= 0) last.push(each);
+    if (last && last.length < most && left >= size) last.push(room);
     else {
-      chunks.push([each]);
-      room = bytes - each.name.length - 3;
+      chunks.push([room]);
+      left = bytes;
     }
+    left -= size;
   }
   return chunks;
 }

@@ -31,7 +31,8 @@ export async function askToken(getToken, reason, abort, timers) {
   });
   const patience = timers.set(() => abort.abort(new Error("getToken did not answer in time")), PATIENCE_MS);
   try {
-    return await Promise.race([getToken?.({ reason, signal }), given]);
+    const asked = async () => getToken?.({ reason, signal });
+    return await Promise.race([asked(), given]);
   } finally {
     timers.clear(patience);
   }

@@ -13,7 +13,7 @@ import { createSockets } from "./sockets.js";
 /**
  * @typedef {object} MockServerOptions
  * @property {string} [url] default `ws://mock.test/ws`
- * @property {number} [heartbeat] what `welcome` names; the mock itself sends none. Default 25000
+ * @property {number} [heartbeat] how often it shows that it is there, in milliseconds. Default 25000
  * @property {{rooms?: number, rooms_per_message?: number, message_bytes?: number}} [limits]
  * @property {(token: string) => string | null} [authenticate] names the user of a token, or nobody: default, the token itself
  */
@@ -100,7 +100,6 @@ export function createMockServer(options = {}) {
     stale: () => tell({ type: "stale", since: new Date().toISOString() }),
     /** and back. */
     fresh: () => tell({ type: "fresh", cursor: memory.cursor() }),
-    heartbeat: () => tell({ type: "heartbeat", cursor: memory.cursor(), server_time: new Date().toISOString() }),
 
     /** A planned close. */
     goodbye(code = 4201, retry_after_ms = 1000) {

@@ -29,6 +29,19 @@ export function createSession(world, send, close) {
   let user = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let expiry;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let beat;
+
+  function heartbeat() {
+    send({ type: "heartbeat", cursor: memory.cursor(), server_time: new Date().toISOString() });
+    plan();
+  }
+
+  function plan() {
+    beat = setTimeout(heartbeat, world.heartbeat);
+    // A forgotten client keeps no test process alive. In browsers a timer is a number.
+    /** @type {{unref?: () => void}} */ (beat).unref?.();
+  }
 
   /**
    * @param {"subscribed" | "synced"} type
@@ -78,6 +91,7 @@ export function createSession(world, send, close) {
       const server_time = new Date().toISOString();
       const cursor = memory.cursor();
       send({ type: "welcome", protocol: 1, connection: "mock", cursor, heartbeat_ms: heartbeat, server_time, user, limits });
+      plan();
     },
 
     /** @param {string} text */
@@ -110,6 +124,9 @@ export function createSession(world, send, close) {
       expiry = setTimeout(() => close(4200, "token_expired"), ms);
     },
 
-    end: () => clearTimeout(expiry),
+    end() {
+      clearTimeout(expiry);
+      clearTimeout(beat);
+    },
   };
 }

@@ -86,25 +86,27 @@ const RESTARTING: [&str; 4] = ["57P01", "57P02", "57P03", "53300"];
 
 impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
-        let code = error.as_database_error().and_then(|error| error.code());
-        match code.as_deref() {
-            Some(code) if BUSY.contains(&code) => Self::away("the shop is busy: try again"),
-            None | Some("") => away(&error),
-            Some(code) if RESTARTING.contains(&code) => away(&error),
+        use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Protocol, WorkerCrashed};
+        let code = error
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::code);
+        let code = code.as_deref().unwrap_or_default();
+        let lost = matches!(
+            error,
+            Io(_) | PoolClosed | PoolTimedOut | Protocol(_) | WorkerCrashed
+        );
+        if lost || RESTARTING.contains(&code) {
+            tracing::debug!(%error, "the storefront has no database");
+            Self::away("the shop has lost its database: try again in a moment")
+        } else if BUSY.contains(&code) {
+            Self::away("the shop is busy: try again")
+        } else if code.starts_with("22") {
             // What Postgres finds wrong with a value, and our own checks did not.
-            Some(code) if code.starts_with("22") => Self::bad(format!("not possible: {error}")),
-            Some(_) => {
-                tracing::warn!(%error, "a statement of the storefront failed");
-                Self::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "this failed: the log of the demo says why",
-                )
-            }
+            Self::bad(format!("not possible: {error}"))
+        } else {
+            tracing::warn!(%error, "a statement of the storefront failed");
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            Self::new(status, "this failed: the log of the demo says why")
         }
     }
-}
-
-fn away(error: &sqlx::Error) -> Failure {
-    tracing::debug!(%error, "the storefront has no database");
-    Failure::away("the shop has lost its database: try again in a moment")
 }

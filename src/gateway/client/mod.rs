@@ -1,7 +1,9 @@
-//! The browser client at `/client.js`, so that a page needs no package manager.
+//! The browser client at `/client.js`, so that a page needs no package manager; and the wire at
+//! `/asyncapi.json`, for those who write a client of their own.
 //!
-//! The files beside this one are built by `npm run build` in `client/` and committed, so that building
-//! the daemon takes no Node, and a client that the daemon serves speaks the daemon's own version.
+//! The scripts beside this file are built by `npm run build` in `client/`, the document by a test (see
+//! `src/description/`). They are committed, so that building the daemon takes no Node, and what it serves is of
+//! its own version.
 
 use axum::{Router, routing::get};
 
@@ -11,7 +13,8 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const JSON: &str = "application/json";
 
 /// Path, content type and content of each file.
-const FILES: [(&str, &str, &str); 4] = [
+const FILES: [(&str, &str, &str); 5] = [
+    ("/asyncapi.json", JSON, include_str!("asyncapi.json")),
     ("/client.js", SCRIPT, include_str!("client.js")),
     ("/client.js.map", JSON, include_str!("client.js.map")),
     (
@@ -26,7 +29,7 @@ const FILES: [(&str, &str, &str); 4] = [
     ),
 ];
 
-/// The client as a module and as a classic script, with their source maps.
+/// The client as a module and as a classic script, with their source maps, and the document.
 pub(super) fn router() -> Router<Gateway> {
     FILES
         .iter()

@@ -44,7 +44,7 @@ pub(in crate::install) mod table;
 pub mod trace;
 
 pub use apply::{apply, apply_script, difference_script};
-pub use check::{Against, Code, Problem, Report, Severity, check};
+pub use check::{Against, Code, Problem, Report, Severity, Vocabulary, check, vocabulary};
 pub use diff::diff;
 pub use finding::{Action, Finding, State, Subject};
 pub use remove::{Removal, Target, remove, remove_script};

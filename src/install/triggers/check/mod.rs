@@ -11,6 +11,7 @@ mod names;
 mod problem;
 mod size;
 mod trial;
+mod vocabulary;
 mod wanted;
 mod words;
 
@@ -25,6 +26,7 @@ use crate::{
 };
 
 pub use problem::{Code, Problem, Severity};
+pub use vocabulary::{Vocabulary, vocabulary};
 
 /// What a check has found.
 #[derive(Clone, Debug, Default, Serialize)]

@@ -9,10 +9,46 @@ use crate::catalogue::Catalogue;
 /// Typing errors of this many letters turn one name into another.
 const MOST_LETTERS_WRONG: usize = 2;
 
+/// What a string seems to name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Name {
+    Event(String),
+    /// A room, or a pattern of rooms.
+    Room(String),
+    /// What the name of rooms, or of events, begins with; the rest is put together.
+    Beginning(String),
+}
+
+impl Name {
+    fn problem(&self, catalogue: &Catalogue) -> Option<Problem> {
+        match self {
+            Self::Event(name) => {
+                (!catalogue.contains(name)).then(|| unknown_event(name, catalogue))
+            }
+            Self::Room(name) => {
+                (!catalogue.knows_room(name)).then(|| unknown_room(name, catalogue))
+            }
+            Self::Beginning(text) => {
+                let known = catalogue.room_begins(text) || catalogue.event_begins(text);
+                (!known).then(|| unknown_room(&format!("{text}*"), catalogue))
+            }
+        }
+    }
+}
+
 /// Names that nobody knows, each with its place in bytes.
 pub(super) fn problems(sql: &str, catalogue: &Catalogue) -> Vec<(usize, Problem)> {
+    let problem = |(place, name): (usize, Name)| Some((place, name.problem(catalogue)?));
+    names(sql, catalogue)
+        .into_iter()
+        .filter_map(problem)
+        .collect()
+}
+
+/// All that is named, each with its place in bytes.
+pub(super) fn names(sql: &str, catalogue: &Catalogue) -> Vec<(usize, Name)> {
     let words = Words::of(sql);
-    let mut problems = Vec::new();
+    let mut names = Vec::new();
     for index in 0..words.len() {
         let Some(text) = words.string(index) else {
             continue;
@@ -24,17 +60,13 @@ pub(super) fn problems(sql: &str, catalogue: &Catalogue) -> Vec<(usize, Problem)
             Some(list) => in_list(list, catalogue),
             None => alone(&words, index, text, catalogue).into_iter().collect(),
         };
-        problems.extend(
-            found
-                .into_iter()
-                .map(|problem| (words.place(index), problem)),
-        );
+        names.extend(found.into_iter().map(|name| (words.place(index), name)));
     }
-    problems
+    names
 }
 
 /// `'{product:*,seller:*}'`
-fn in_list(list: &str, catalogue: &Catalogue) -> Vec<Problem> {
+fn in_list(list: &str, catalogue: &Catalogue) -> Vec<Name> {
     let names: Vec<_> = list
         .split(',')
         .map(|name| name.trim().trim_matches('"'))
@@ -50,23 +82,22 @@ fn in_list(list: &str, catalogue: &Catalogue) -> Vec<Problem> {
         .iter()
         .filter(|name| has_pattern || name.contains(':'));
     named
-        .filter_map(|name| either(name, has_pattern, catalogue))
+        .map(|name| either(name, has_pattern, catalogue))
         .collect()
 }
 
 /// `'product:' || id`, `'shop_' || id`, `'product:created'`
-fn alone(words: &Words<'_>, index: usize, text: &str, catalogue: &Catalogue) -> Option<Problem> {
+fn alone(words: &Words<'_>, index: usize, text: &str, catalogue: &Catalogue) -> Option<Name> {
     if !is_name(text) {
         return None;
     }
     let goes_on = words.are(index + 1, &["|", "|"]);
     let in_array = array_around(words, index);
     if goes_on && (text.contains(':') || text.ends_with('_') && in_array.is_some()) {
-        let known = catalogue.room_begins(text) || catalogue.event_begins(text);
-        return (!known).then(|| unknown_room(&format!("{text}*"), catalogue));
+        return Some(Name::Beginning(text.to_owned()));
     }
     let is_room = in_array.is_some_and(|goes_on_inside| goes_on_inside);
-    (!goes_on && text.contains(':')).then(|| either(text, is_room, catalogue))?
+    (!goes_on && text.contains(':')).then(|| either(text, is_room, catalogue))
 }
 
 /// Whether the innermost brackets around are `array[…]`, and then whether rooms are put together in
@@ -98,15 +129,12 @@ fn is_name(text: &str) -> bool {
         })
 }
 
-fn either(name: &str, is_room: bool, catalogue: &Catalogue) -> Option<Problem> {
+fn either(name: &str, is_room: bool, catalogue: &Catalogue) -> Name {
     // A misspelt event of a known module looks like a room of that kind.
     let is_room = is_room || name.ends_with(|last: char| last.is_ascii_digit());
-    match is_room {
-        true => (!catalogue.knows_room(name)).then(|| unknown_room(name, catalogue)),
-        false => {
-            let known = catalogue.contains(name) || catalogue.names_room(name);
-            (!known).then(|| unknown_event(name, catalogue))
-        }
+    match is_room || catalogue.names_room(name) && !catalogue.contains(name) {
+        true => Name::Room(name.to_owned()),
+        false => Name::Event(name.to_owned()),
     }
 }
 
