@@ -18,7 +18,7 @@ use crate::{
     capture::{Capture, Transport},
     coalesce,
     config::Config,
-    gateway::{self, Capacity, DemoPage, Gateway, Listener},
+    gateway::{self, Capacity, DemoPage, Edge, Gateway, Listener},
     hub::{self, Hub, OutboxLimits, Settings},
     interest::Interest,
     protocol::Limits,
@@ -74,6 +74,7 @@ pub struct App {
     config: Config,
     listener: Listener,
     local_addr: SocketAddr,
+    operator: Option<Listener>,
     demo: Option<DemoPage>,
 }
 
@@ -96,10 +97,14 @@ impl App {
         let addr = config.gateway.listen;
         let listen = |source| Error::Listen { addr, source };
         let local_addr = listener.local_addr().map_err(listen)?;
+        let operator = config.gateway.admin.listen;
+        let operator = operator
+            .map(|addr| Listener::bind(addr).map_err(|source| Error::Listen { addr, source }));
         Ok(Self {
             config,
             listener,
             local_addr,
+            operator: operator.transpose()?,
             demo: None,
         })
     }
@@ -114,6 +119,12 @@ impl App {
     /// Where clients reach the daemon.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// Where the operator reaches it, if that is elsewhere.
+    pub fn operator_addr(&self) -> Option<SocketAddr> {
+        let operator = self.operator.as_ref()?;
+        operator.local_addr().ok()
     }
 
     /// Runs until `shutdown` completes, then flushes what waits, sends clients away and returns.
@@ -158,6 +169,7 @@ impl App {
             metrics: metrics.clone(),
         };
         let gateway = Gateway::new(gateway::Inner {
+            edge: Edge::new(&config.gateway, config.access.open),
             outbox: outbox_limits(&config),
             hub: handle,
             status: watched.clone(),
@@ -172,6 +184,9 @@ impl App {
             demo: self.demo,
             config: config.gateway,
         });
+        if let Some(listener) = self.operator {
+            others.spawn(gateway::serve_operator(gateway.clone(), listener));
+        }
         let drain = coalesce::Drain {
             begun: draining.clone(),
             flushed: flushed.clone().drop_guard(),

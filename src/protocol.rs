@@ -181,6 +181,9 @@ pub enum ServerMessage<'a> {
         message: &'a str,
         /// Whether the same request can succeed later.
         retryable: bool,
+        /// When, if that is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u64>,
     },
 }
 
@@ -300,6 +303,8 @@ pub enum ErrorCode {
     LimitExceeded,
     /// What was missed since this position cannot be told.
     CursorUnrecoverable,
+    /// Too much is asked at once.
+    RateLimited,
 }
 
 impl ErrorCode {
@@ -310,12 +315,14 @@ impl ErrorCode {
             Self::BadRequest => "bad_request",
             Self::LimitExceeded => "limit_exceeded",
             Self::CursorUnrecoverable => "cursor_unrecoverable",
+            Self::RateLimited => "rate_limited",
         }
     }
 
     /// Whether the same request can succeed later without a change.
     pub fn is_retryable(self) -> bool {
         match self {
+            Self::RateLimited => true,
             Self::BadRoom | Self::BadRequest | Self::LimitExceeded | Self::CursorUnrecoverable => {
                 false
             }
@@ -342,6 +349,8 @@ pub enum CloseReason {
     InvalidText,
     /// The client's message is larger than allowed.
     TooBig,
+    /// The page that connects may not, from a browser.
+    OriginForbidden,
     /// None of the subprotocols the client offers is spoken here.
     UnsupportedProtocol,
     /// The daemon has as many connections as it may have.
@@ -350,6 +359,8 @@ pub enum CloseReason {
     ServerError,
     /// The client did not read what it was sent.
     SlowConsumer,
+    /// The client says too much, or comes too often.
+    RateLimited,
     /// The client did not answer a ping.
     NoPong,
     /// The daemon is stopping.
@@ -365,10 +376,12 @@ impl CloseReason {
             Self::UnsupportedData => 1003,
             Self::InvalidText => 1007,
             Self::TooBig => 1009,
+            Self::OriginForbidden => 4001,
             Self::UnsupportedProtocol => 4002,
             Self::ConnectionLimit => 4004,
             Self::ServerError => 4100,
             Self::SlowConsumer => 4102,
+            Self::RateLimited => 4103,
             Self::NoPong => 4105,
             Self::Draining => 4201,
         }
@@ -382,10 +395,12 @@ impl CloseReason {
             Self::UnsupportedData => "unsupported_data",
             Self::InvalidText => "invalid_text",
             Self::TooBig => "too_big",
+            Self::OriginForbidden => "origin_forbidden",
             Self::UnsupportedProtocol => "unsupported_protocol",
             Self::ConnectionLimit => "connection_limit",
             Self::ServerError => "server_error",
             Self::SlowConsumer => "slow_consumer",
+            Self::RateLimited => "rate_limited",
             Self::NoPong => "no_pong",
             Self::Draining => "draining",
         }

@@ -8,6 +8,7 @@ mod database_faults;
 mod dba_day;
 mod doorbell;
 mod drift;
+mod edge;
 mod events;
 mod failover;
 mod floors;

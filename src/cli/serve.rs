@@ -44,6 +44,9 @@ impl Serve {
             };
             let address = app.local_addr();
             info!(%address, "listening on http://{address}");
+            if let Some(address) = app.operator_addr() {
+                info!(%address, "the operator's paths are on http://{address}");
+            }
             app.run(stop.cancelled_owned()).await
         })
         .await;

@@ -198,6 +198,17 @@ fn messages<'a>(product: &'a Room, changes: &'a [Folded]) -> Vec<(&'a str, Serve
                 code: ErrorCode::LimitExceeded,
                 message: "a message may name 1000 rooms: send several",
                 retryable: ErrorCode::LimitExceeded.is_retryable(),
+                retry_after_ms: None,
+            },
+        ),
+        (
+            "error_rate_limited",
+            ServerMessage::Error {
+                id: id(),
+                code: ErrorCode::RateLimited,
+                message: "too much at once: ask again after retry_after_ms",
+                retryable: ErrorCode::RateLimited.is_retryable(),
+                retry_after_ms: Some(1_250),
             },
         ),
     ]

@@ -6,17 +6,11 @@ use serde_json::{Number, Value, json};
 use super::schemas::{Schemas, kind, settings};
 
 /// Close codes by number and name.
-pub(super) const CLOSES: [(u16, &str, &str); 8] = [
+pub(super) const CLOSES: [(u16, &str, &str); 6] = [
     (4000, "unauthorized", "The token is none, or of nobody."),
-    (
-        4001,
-        "origin_forbidden",
-        "Pages of this origin may not connect.",
-    ),
     (4003, "bad_request", "The client broke the protocol."),
     (4005, "revoked", "The client may not be here any more."),
     (4101, "overloaded", "The daemon has more to do than it can."),
-    (4103, "rate_limited", "The client asked too often."),
     (
         4104,
         "auth_timeout",
@@ -65,9 +59,6 @@ enum More {
         /// The room it is about.
         #[schemars(skip_serializing_if = "Option::is_none")]
         room: Option<String>,
-        /// When the same request can succeed.
-        #[schemars(skip_serializing_if = "Option::is_none")]
-        retry_after_ms: Option<u64>,
     },
 }
 
@@ -81,8 +72,6 @@ enum ErrorCode {
     TokenExpired,
     /// The client may not do this, or there is no such room.
     Forbidden,
-    /// The client asked too often.
-    RateLimited,
     /// The daemon has no database yet.
     NotReady,
     /// The daemon failed.

@@ -18,16 +18,18 @@ const HEAD: &str = "/**
 /// Longest text of a comment in a line.
 const LINE: usize = 110;
 
-const CLOSES: [CloseReason; 11] = [
+const CLOSES: [CloseReason; 13] = [
     CloseReason::Normal,
     CloseReason::UnsupportedData,
     CloseReason::ProtocolError,
     CloseReason::InvalidText,
     CloseReason::TooBig,
+    CloseReason::OriginForbidden,
     CloseReason::UnsupportedProtocol,
     CloseReason::ConnectionLimit,
     CloseReason::ServerError,
     CloseReason::SlowConsumer,
+    CloseReason::RateLimited,
     CloseReason::NoPong,
     CloseReason::Draining,
 ];

@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::Gateway;
+use super::{Gateway, edge::Pace};
 use crate::{
     hub::{Command, Form, Frame, Outbox, Progress, Request, SessionKey, Wire},
     protocol::{CloseReason, ConnectionId},
@@ -38,6 +38,9 @@ pub(super) struct Connection {
     pub(super) outbox: Arc<Outbox>,
     key: Option<SessionKey>,
     pub(super) closed_by_peer: bool,
+    pub(super) pace: Pace,
+    /// Reads since others had a turn.
+    pub(super) reads: usize,
 }
 
 /// How long a client may take to close its side.
@@ -73,6 +76,7 @@ impl Connection {
     /// Counts a client and gives it an outbox that takes `form`.
     pub(super) fn new(gateway: Gateway, stream: Arc<TcpStream>, form: Form) -> Self {
         gateway.metrics.connections.inc();
+        let pace = Pace::new(gateway.edge.paces, Instant::now());
         let socket = Socket(stream.clone(), form);
         let outbox = Outbox::new(Box::new(socket), gateway.outbox, Instant::now());
         Self {
@@ -81,6 +85,8 @@ impl Connection {
             outbox: Arc::new(outbox),
             key: None,
             closed_by_peer: false,
+            pace,
+            reads: 0,
         }
     }
 

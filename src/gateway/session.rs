@@ -5,10 +5,10 @@
 //! takes it.
 
 use std::{
-    io::{self, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     ops::ControlFlow,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -25,6 +25,7 @@ use tungstenite::{
 use super::{
     Gateway,
     connection::{Connection, READ_BUFFER},
+    edge::Pacing,
 };
 use crate::{
     hub::{Form, Frame, Request},
@@ -34,6 +35,8 @@ use crate::{
 
 /// Messages of one client after which others get a turn.
 const TURN: usize = 32;
+/// Reads of one client after which others get a turn, although no message is complete.
+const READS_PER_TURN: usize = 64;
 
 /// Serves a client until one side closes. `begun` is what came right behind the handshake.
 pub(super) async fn run(
@@ -95,14 +98,24 @@ impl Session {
                 }
                 yield_now().await;
             }
-            match self.context.read(&mut self.connection) {
+            let read = self.context.read(&mut self.connection);
+            if let Ok(message) = &read
+                && self.is_early(message)?
+            {
+                continue;
+            }
+            match read {
                 Ok(Message::Text(text)) => self.hear(&text).await?,
                 Ok(Message::Binary(_)) => return ControlFlow::Break(CloseReason::UnsupportedData),
                 // The next read sends the answer and ends the loop.
                 Ok(Message::Close(_)) => self.connection.closed_by_peer = true,
                 Ok(_) => {}
-                Err(WireError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(WireError::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
                     return ControlFlow::Continue(());
+                }
+                // Of a message without end, some has been read: others get a turn.
+                Err(WireError::Io(error)) if error.kind() == ErrorKind::Interrupted => {
+                    yield_now().await;
                 }
                 Err(error) => return ControlFlow::Break(reason_for(&error)),
             }
@@ -110,7 +123,38 @@ impl Session {
         ControlFlow::Continue(())
     }
 
-    async fn hear(&self, text: &str) -> ControlFlow<CloseReason> {
+    /// Whether a message came too early. It is refused, and in the end the client with it.
+    fn is_early(&mut self, message: &Message) -> ControlFlow<CloseReason, bool> {
+        let pacing = self.connection.pace.message(Instant::now());
+        match (pacing, message) {
+            (Pacing::Fine, _) | (_, Message::Close(_)) => ControlFlow::Continue(false),
+            (Pacing::Later(wait), Message::Text(text)) => {
+                self.put_off(number_of(text), wait);
+                ControlFlow::Continue(true)
+            }
+            (Pacing::Later(_), _) => ControlFlow::Continue(true),
+            (Pacing::TooMuch, _) => ControlFlow::Break(CloseReason::RateLimited),
+        }
+    }
+
+    /// Tells the client to ask again, and when.
+    fn put_off(&self, id: Option<Number>, wait: Duration) {
+        let code = ErrorCode::RateLimited;
+        let metrics = &self.connection.gateway.metrics;
+        metrics
+            .refused_messages
+            .get_or_create(&Reason::new(code.as_str()))
+            .inc();
+        self.say(&ServerMessage::Error {
+            id,
+            code,
+            message: "too much at once: ask again after retry_after_ms",
+            retryable: true,
+            retry_after_ms: Some(1 + wait.as_millis() as u64),
+        });
+    }
+
+    async fn hear(&mut self, text: &str) -> ControlFlow<CloseReason> {
         let Some((id, request)) = self.understand(text) else {
             return ControlFlow::Continue(());
         };
@@ -120,16 +164,16 @@ impl Session {
             self.refuse(id, ErrorCode::LimitExceeded, &advice);
             return ControlFlow::Continue(());
         }
+        let pacing = self.connection.pace.rooms(request.rooms(), Instant::now());
+        if let Pacing::Later(wait) = pacing {
+            self.put_off(id, wait);
+            return ControlFlow::Continue(());
+        }
         self.connection.ask(id, request).await
     }
 
     /// What the client asks of the hub; what it asks of this session alone is answered here.
     fn understand(&self, text: &str) -> Option<(Option<Number>, Request)> {
-        /// The one part of a request that can be told from one with a mistake in another part.
-        #[derive(Deserialize)]
-        struct Numbered {
-            id: Option<Number>,
-        }
         match serde_json::from_str(text) {
             Ok(ClientMessage::Subscribe { id, rooms, since }) => {
                 Some((id, Request::Subscribe { rooms, since }))
@@ -152,8 +196,7 @@ impl Session {
             }
             Ok(ClientMessage::Unknown) => None,
             Err(error) => {
-                let numbered: Option<Numbered> = serde_json::from_str(text).ok();
-                let id = numbered.and_then(|numbered| numbered.id);
+                let id = number_of(text);
                 let advice = format!("not a message of pgbell.v1: {error}");
                 self.refuse(id, ErrorCode::BadRequest, &advice);
                 None
@@ -178,13 +221,27 @@ impl Session {
             code,
             message,
             retryable,
+            retry_after_ms: None,
         });
     }
+}
+
+/// The one part of a request that can be told from one with a mistake in another part.
+fn number_of(text: &str) -> Option<Number> {
+    #[derive(Deserialize)]
+    struct Numbered {
+        id: Option<Number>,
+    }
+    let numbered: Option<Numbered> = serde_json::from_str(text).ok();
+    numbered?.id
 }
 
 fn reason_for(error: &WireError) -> CloseReason {
     match error {
         WireError::Capacity(CapacityError::MessageTooLong { .. }) => CloseReason::TooBig,
+        WireError::Io(error) if error.kind() == ErrorKind::QuotaExceeded => {
+            CloseReason::RateLimited
+        }
         WireError::Utf8(_) => CloseReason::InvalidText,
         WireError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => CloseReason::Normal,
         WireError::Protocol(_) => CloseReason::ProtocolError,
@@ -196,7 +253,16 @@ fn reason_for(error: &WireError) -> CloseReason {
 /// pings and closes) goes through the outbox, in order with everything else.
 impl Read for Connection {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.try_read(buffer)
+        if self.reads == READS_PER_TURN {
+            self.reads = 0;
+            return Err(ErrorKind::Interrupted.into());
+        }
+        self.reads += 1;
+        let read = self.stream.try_read(buffer)?;
+        if self.pace.bytes(read, Instant::now()) {
+            return Err(ErrorKind::QuotaExceeded.into());
+        }
+        Ok(read)
     }
 }
 

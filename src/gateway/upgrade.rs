@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tracing::debug;
 use tungstenite::handshake::derive_accept_key;
 
-use super::{Gateway, capacity::Seat, session};
+use super::{Gateway, capacity::Seat, edge::Peer, session};
 use crate::protocol::{CloseReason, SUBPROTOCOL};
 
 /// `GET /ws`. What a browser may not have is refused after the upgrade, with a close code:
@@ -33,8 +33,13 @@ pub(super) async fn upgrade(
         return (StatusCode::UPGRADE_REQUIRED, upgrade, explanation).into_response();
     };
     let offer = Offer::of(headers);
+    let peer = request.extensions().get::<Peer>();
+    let admission = match offer {
+        Offer::Others(_) => Err(CloseReason::UnsupportedProtocol),
+        Offer::Nothing | Offer::Ours => gateway.admit(peer, request.headers()),
+    };
     let upgrade = hyper::upgrade::on(&mut request);
-    let refusal = refusal(&gateway, &offer);
+    let refusal = admission.as_ref().err().copied();
     let tracker = match refusal {
         None => gateway.sessions.clone(),
         Some(_) => gateway.others.clone(),
@@ -42,7 +47,7 @@ pub(super) async fn upgrade(
     let seat = request.extensions_mut().remove::<Seat>();
     tracker.spawn(async move {
         open(gateway, upgrade, refusal).await;
-        drop(seat);
+        drop((seat, admission));
     });
     response(&accept, &offer)
 }
@@ -79,13 +84,6 @@ impl Offer {
             Self::Ours => Some(SUBPROTOCOL),
             Self::Others(first) => Some(first),
         }
-    }
-}
-
-fn refusal(gateway: &Gateway, offer: &Offer) -> Option<CloseReason> {
-    match offer {
-        Offer::Others(_) => Some(CloseReason::UnsupportedProtocol),
-        Offer::Nothing | Offer::Ours => gateway.refusal(),
     }
 }
 

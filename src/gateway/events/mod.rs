@@ -19,15 +19,12 @@ use bytes::Bytes;
 use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
 use tokio::net::TcpStream;
 
-use super::{Gateway, capacity::Seat};
+use super::{Admission, Gateway, capacity::Seat, edge::Peer};
 use crate::protocol::{ErrorCode, ServerMessage};
 use crate::telemetry::Reason;
 
-/// Pages of any origin may listen, as on a WebSocket.
-const ANY_ORIGIN: (HeaderName, &str) = (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
 /// The end of the connection is the end of the stream, and nobody on the way holds any of it back.
-const STREAM: [(HeaderName, &str); 5] = [
-    ANY_ORIGIN,
+const STREAM: [(HeaderName, &str); 4] = [
     (header::CONTENT_TYPE, "text/event-stream"),
     (header::CACHE_CONTROL, "no-store"),
     (HeaderName::from_static("x-accel-buffering"), "no"),
@@ -50,8 +47,13 @@ pub(super) async fn events(State(gateway): State<Gateway>, request: Request) -> 
     }
     let mut response = STREAM.into_response();
     if request.method() != Method::HEAD {
-        let head = head(response.headers());
-        response.extensions_mut().insert(Opening { asked, head });
+        let peer = request.extensions().get::<Peer>();
+        let admission = gateway.admit(peer, request.headers());
+        response.extensions_mut().insert(Opening {
+            asked,
+            head: Bytes::new(),
+            admission: Arc::new(admission),
+        });
     }
     response
 }
@@ -67,8 +69,9 @@ fn refused(gateway: &Gateway, code: ErrorCode, message: &str) -> Response {
         code,
         message,
         retryable: code.is_retryable(),
+        retry_after_ms: None,
     };
-    (StatusCode::BAD_REQUEST, [ANY_ORIGIN], Json(error)).into_response()
+    (StatusCode::BAD_REQUEST, Json(error)).into_response()
 }
 
 /// What a client asks for.
@@ -107,12 +110,19 @@ impl Asked {
 pub(super) struct Opening {
     asked: Asked,
     head: Bytes,
+    admission: Arc<Admission>,
 }
 
 impl Opening {
+    /// The same, with the answer that it begins with.
+    pub(super) fn answered(mut self, headers: &HeaderMap) -> Self {
+        self.head = head(headers);
+        self
+    }
+
     /// Serves the client on the connection that it asked on.
     pub(super) fn begin(self, gateway: &Gateway, stream: TcpStream, seat: Seat) {
-        let refusal = gateway.refusal();
+        let refusal = self.admission.as_ref().as_ref().err().copied();
         let tracker = match refusal {
             None => &gateway.sessions,
             Some(_) => &gateway.others,

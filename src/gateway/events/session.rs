@@ -42,6 +42,7 @@ pub(super) async fn run(
         None => serve(&mut connection, opening.asked).await,
     };
     Box::pin(connection.end(reason, refusal.is_some())).await;
+    drop(opening.admission);
     streams.dec();
 }
 
