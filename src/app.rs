@@ -18,7 +18,7 @@ use crate::{
     capture::{Capture, Transport},
     coalesce,
     config::Config,
-    gateway::{self, Capacity, DemoPage, Edge, Gateway, Listener},
+    gateway::{self, Capacity, Certificates, DemoPage, Edge, Gateway, Listener, TlsError},
     hub::{self, Hub, OutboxLimits, Settings},
     interest::Interest,
     protocol::Limits,
@@ -42,6 +42,9 @@ pub enum Error {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// TLS cannot be spoken with these files.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A stage ended although nobody told it to.
     #[error("the {0} stage has died")]
     StageDied(&'static str),
@@ -75,6 +78,7 @@ pub struct App {
     listener: Listener,
     local_addr: SocketAddr,
     operator: Option<Listener>,
+    certificates: Option<Certificates>,
     demo: Option<DemoPage>,
 }
 
@@ -100,10 +104,12 @@ impl App {
         let operator = config.gateway.admin.listen;
         let operator = operator
             .map(|addr| Listener::bind(addr).map_err(|source| Error::Listen { addr, source }));
+        let certificates = Certificates::load(&config.gateway.tls)?;
         Ok(Self {
             config,
             listener,
             local_addr,
+            certificates,
             operator: operator.transpose()?,
             demo: None,
         })
@@ -125,6 +131,11 @@ impl App {
     pub fn operator_addr(&self) -> Option<SocketAddr> {
         let operator = self.operator.as_ref()?;
         operator.local_addr().ok()
+    }
+
+    /// What clients are shown, if TLS ends here: to be read again when it was renewed.
+    pub fn certificates(&self) -> Option<Certificates> {
+        self.certificates.clone()
     }
 
     /// Runs until `shutdown` completes, then flushes what waits, sends clients away and returns.
@@ -170,6 +181,7 @@ impl App {
         };
         let gateway = Gateway::new(gateway::Inner {
             edge: Edge::new(&config.gateway, config.access.open),
+            certificates: self.certificates,
             outbox: outbox_limits(&config),
             hub: handle,
             status: watched.clone(),

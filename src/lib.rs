@@ -68,7 +68,8 @@
 //! - No stage imports another: `capture`, `coalesce` and `hub` do not know that the others exist, and
 //!   `gateway` knows the hub alone.
 //! - No SQL driver outside `capture`, `install` and `demo`; no axum outside `gateway` and `demo`; no figment
-//!   outside `config`; no clap outside `cli`; no JWT and no TLS outside `access`.
+//!   outside `config`; no clap outside `cli`; no JWT outside `access`,
+//!   no TLS outside `access` and `gateway`.
 //! - No clock and no await in what decides: `window`, `doorbell`, `registry`, `folding`, `drain`,
 //!   `epoch`, `invalidation`, `cursor`, `token`, `jwks`, `rules`. They take `now`; their drivers wait.
 //!

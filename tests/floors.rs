@@ -135,7 +135,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("figment", &["config"]),
     ("clap", &["cli"]),
     ("jsonwebtoken", &["access"]),
-    ("tokio_rustls", &["access"]),
+    ("tokio_rustls", &["access", "gateway"]),
 ];
 
 fn sources(folder: &Path, files: &mut Vec<PathBuf>) {

@@ -143,6 +143,16 @@ const RULES: &[Rule] = &[
     rule("gateway.subscribe_burst", "at least 1", |c| {
         c.gateway.subscribe_burst >= 1
     }),
+    rule(
+        "gateway.tls.certificate",
+        "set together with gateway.tls.key",
+        |c| c.gateway.tls.certificate.is_some() || c.gateway.tls.key.is_none(),
+    ),
+    rule(
+        "gateway.tls.key",
+        "set together with gateway.tls.certificate",
+        |c| c.gateway.tls.key.is_some() || c.gateway.tls.certificate.is_none(),
+    ),
     rule(ADMIN_TOKEN, "at least 16 visible ASCII characters", |c| {
         let token = c.gateway.admin.token.reveal();
         token.is_empty() || token.len() >= 16 && token.bytes().all(|b| b.is_ascii_graphic())

@@ -4,6 +4,7 @@ use bytesize::ByteSize;
 use jiff::fmt::serde::unsigned_duration::friendly::compact;
 use serde::{Deserialize, Serialize};
 
+use super::certificates::TlsConfig;
 use super::edge::{AdminConfig, ForwardedHeader, Network, is_origin};
 
 /// The `[gateway]` section: the listening socket and what clients may do.
@@ -63,6 +64,8 @@ pub struct Config {
     pub drain: Duration,
     /// Where the operator's paths are, and for whom.
     pub admin: AdminConfig,
+    /// Certificate and key, where TLS ends here.
+    pub tls: TlsConfig,
 }
 
 impl Config {
@@ -103,6 +106,7 @@ impl Default for Config {
             header_timeout: Duration::from_secs(5),
             drain: Duration::from_secs(5),
             admin: AdminConfig::default(),
+            tls: TlsConfig::default(),
         }
     }
 }

@@ -1,23 +1,21 @@
 //! What every kind of session has: a socket, an outbox, and a place in the hub.
 
 use std::{
-    io,
+    io::{self, ErrorKind},
     ops::ControlFlow,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use serde_json::Number;
-use socket2::SockRef;
 use tokio::{
     io::Interest,
-    net::TcpStream,
     sync::oneshot,
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Gateway, edge::Pace};
+use super::{Gateway, edge::Pace, stream::Stream};
 use crate::{
     hub::{Command, Form, Frame, Outbox, Progress, Request, SessionKey, Wire},
     protocol::{CloseReason, ConnectionId},
@@ -31,10 +29,13 @@ const WELCOME_DEADLINE: Duration = Duration::from_secs(10);
 /// Longest time from the decision to close until the socket is dropped.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 
+/// Not the end of a connection.
+const PATIENT: [ErrorKind; 2] = [ErrorKind::WouldBlock, ErrorKind::Interrupted];
+
 /// A client's socket, what waits for it, and its place in the hub.
 pub(super) struct Connection {
     pub(super) gateway: Gateway,
-    pub(super) stream: Arc<TcpStream>,
+    pub(super) stream: Arc<Stream>,
     pub(super) outbox: Arc<Outbox>,
     key: Option<SessionKey>,
     pub(super) closed_by_peer: bool,
@@ -74,7 +75,7 @@ impl Patience {
 
 impl Connection {
     /// Counts a client and gives it an outbox that takes `form`.
-    pub(super) fn new(gateway: Gateway, stream: Arc<TcpStream>, form: Form) -> Self {
+    pub(super) fn new(gateway: Gateway, stream: Arc<Stream>, form: Form) -> Self {
         gateway.metrics.connections.inc();
         let pace = Pace::new(gateway.edge.paces, Instant::now());
         let socket = Socket(stream.clone(), form);
@@ -219,7 +220,7 @@ impl Connection {
     fn say_no_more(&self) {
         if self.outbox.form() == Form::Events {
             // Of a connection that is gone already, nothing is left to end.
-            let _ = SockRef::from(&*self.stream).shutdown(std::net::Shutdown::Write);
+            let _ = self.stream.say_no_more();
         }
     }
 
@@ -229,21 +230,18 @@ impl Connection {
     /// When it has closed its side, or the connection is gone.
     pub(super) fn discard(&self) -> io::Result<()> {
         match self.stream.try_read(&mut [0; READ_BUFFER]) {
-            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
+            Err(error) if !PATIENT.contains(&error.kind()) => Err(error),
             Ok(_) | Err(_) => Ok(()),
         }
     }
 }
 
-struct Socket(Arc<TcpStream>, Form);
+struct Socket(Arc<Stream>, Form);
 
 impl Wire for Socket {
     fn try_write(&self, parts: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        match parts {
-            [part] => self.0.try_write(part),
-            parts => self.0.try_write_vectored(parts),
-        }
+        self.0.try_write(parts)
     }
 
     fn form(&self) -> Form {

@@ -2,9 +2,10 @@
 //!
 //! `listener` is where connections come from, `server` accepts as many as `capacity` allows, `router`
 //! knows the paths, `edge` is what is asked of whoever comes, `upgrade` turns a request into a WebSocket, `session` is its client, `events` serves
-//! clients of server-sent events, `connection` is what both have; `client` is what browsers run.
+//! clients of server-sent events, `connection` is what both have, `stream` its socket with or without the TLS of `certificates`; `client` is what browsers run.
 
 mod capacity;
+mod certificates;
 mod client;
 mod config;
 mod connection;
@@ -17,6 +18,7 @@ mod public_file;
 mod router;
 mod server;
 mod session;
+mod stream;
 mod upgrade;
 
 use std::{sync::Arc, time::Instant};
@@ -26,6 +28,7 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use capacity::Capacity;
+pub use certificates::{Certificates, TlsConfig, TlsError};
 pub use config::Config;
 pub use console::DemoPage;
 pub use edge::{AdminConfig, Edge, ForwardedHeader};
@@ -54,6 +57,8 @@ pub struct Inner {
     pub config: Config,
     /// What is asked of whoever comes.
     pub edge: Edge,
+    /// What clients are shown and proven, if TLS ends here.
+    pub certificates: Option<Certificates>,
     /// Bounds of every session's outbox.
     pub outbox: OutboxLimits,
     /// Where sessions go.

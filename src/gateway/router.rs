@@ -27,7 +27,8 @@ pub(super) fn router(gateway: Gateway, purpose: Purpose) -> Router {
     let router = match purpose {
         Purpose::Clients if has_own => clients(&gateway),
         Purpose::Clients => clients(&gateway).merge(operator(&gateway)),
-        Purpose::Operator => operator(&gateway),
+        // The console is a client.
+        Purpose::Operator => operator(&gateway).merge(sockets()),
     };
     router
         .route("/livez", get(health::livez))
@@ -41,8 +42,12 @@ fn clients(gateway: &Gateway) -> Router<Gateway> {
     Router::new()
         .route("/events", get(events::events))
         .route_layer(told_to_pages)
-        .route("/ws", get(upgrade::upgrade))
+        .merge(sockets())
         .merge(client::router())
+}
+
+fn sockets() -> Router<Gateway> {
+    Router::new().route("/ws", get(upgrade::upgrade))
 }
 
 /// The console, and what it and others look at. A page that asks for the token can be seen without it.

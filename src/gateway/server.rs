@@ -29,7 +29,12 @@ use hyper_util::{
 };
 use nix::errno::Errno;
 use socket2::SockRef;
-use tokio::{net::TcpStream, select, sync::OwnedSemaphorePermit, time::sleep};
+use tokio::{
+    net::TcpStream,
+    select,
+    sync::OwnedSemaphorePermit,
+    time::{sleep, timeout},
+};
 use tracing::{debug, info, warn};
 
 use super::{
@@ -39,6 +44,7 @@ use super::{
     events::Opening,
     listener::Listener,
     router::{Purpose, router},
+    stream::Stream,
 };
 use crate::telemetry::Reason;
 
@@ -156,6 +162,7 @@ impl Server {
                     peer,
                     visitor: Arc::new(visitor),
                     seat,
+                    is_client: self.visitors.is_none(),
                 };
                 let (gateway, router) = (self.gateway.clone(), self.router.clone());
                 let connection = serve_connection(gateway, router, stream, caller, place);
@@ -187,6 +194,8 @@ struct Caller {
     peer: IpAddr,
     visitor: Arc<Visitor>,
     seat: Seat,
+    /// Not the operator, on a listener of its own.
+    is_client: bool,
 }
 
 async fn serve_connection(
@@ -205,18 +214,41 @@ async fn serve_connection(
     }
     gateway.metrics.http_connections.inc();
     let peer = caller.peer;
-    if let Err(error) = speak_http(&gateway, router, stream, caller).await {
-        debug!(%peer, %error, "a request was not finished");
+    match encrypt(&gateway, stream, &caller).await {
+        Ok(stream) => {
+            if let Err(error) = speak_http(&gateway, router, stream, caller).await {
+                debug!(%peer, %error, "a request was not finished");
+            }
+        }
+        Err(error) => {
+            debug!(%peer, %error, "no agreement about TLS");
+            let cut = &gateway.metrics.cut_connections;
+            cut.get_or_create(&Reason::new("tls")).inc();
+        }
     }
     gateway.metrics.http_connections.dec();
     drop(place);
+}
+
+/// Agrees about keys, where TLS ends here, as fast as a request has to come.
+async fn encrypt(gateway: &Gateway, socket: TcpStream, caller: &Caller) -> io::Result<Stream> {
+    let certificates = gateway.certificates.as_ref();
+    let Some(certificates) = certificates.filter(|_| caller.is_client) else {
+        return Ok(Stream::plain(socket));
+    };
+    let deadline = gateway.config.header_timeout;
+    select! {
+        agreed = timeout(deadline, Box::pin(certificates.accept(socket))) => agreed?,
+        () = caller.visitor.sent_away() => Err(io::ErrorKind::TimedOut.into()),
+        () = gateway.closing.cancelled() => Err(io::ErrorKind::ConnectionAborted.into()),
+    }
 }
 
 /// Answers requests until the client leaves, becomes a session, or has had its time.
 async fn speak_http(
     gateway: &Gateway,
     router: Router,
-    stream: TcpStream,
+    stream: Stream,
     caller: Caller,
 ) -> hyper::Result<()> {
     let answered = Arc::new(AtomicBool::new(false));
@@ -224,6 +256,7 @@ async fn speak_http(
         peer,
         visitor,
         seat,
+        ..
     } = caller;
     let (asked, place, asking) = (answered.clone(), seat.clone(), visitor.clone());
     let (router, draining) = (TowerToHyperService::new(router), gateway.draining.clone());

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Number;
-use tokio::{net::TcpStream, task::yield_now};
+use tokio::task::yield_now;
 use tungstenite::{
     Error as WireError, Message,
     error::{CapacityError, ProtocolError},
@@ -26,6 +26,7 @@ use super::{
     Gateway,
     connection::{Connection, READ_BUFFER},
     edge::Pacing,
+    stream::Stream,
 };
 use crate::{
     hub::{Form, Frame, Request},
@@ -41,7 +42,7 @@ const READS_PER_TURN: usize = 64;
 /// Serves a client until one side closes. `begun` is what came right behind the handshake.
 pub(super) async fn run(
     gateway: Gateway,
-    stream: Arc<TcpStream>,
+    stream: Arc<Stream>,
     begun: Vec<u8>,
     refusal: Option<CloseReason>,
 ) {

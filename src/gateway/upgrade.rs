@@ -10,11 +10,10 @@ use axum::{
 };
 use hyper::upgrade::{OnUpgrade, Parts, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tracing::debug;
 use tungstenite::handshake::derive_accept_key;
 
-use super::{Gateway, capacity::Seat, edge::Peer, session};
+use super::{Gateway, capacity::Seat, edge::Peer, session, stream::Stream};
 use crate::protocol::{CloseReason, SUBPROTOCOL};
 
 /// `GET /ws`. What a browser may not have is refused after the upgrade, with a close code:
@@ -120,7 +119,7 @@ fn response(accept: &str, offer: &Offer) -> Response<Body> {
 }
 
 async fn open(gateway: Gateway, upgrade: OnUpgrade, refusal: Option<CloseReason>) {
-    match upgrade.await.map(Upgraded::downcast::<TokioIo<TcpStream>>) {
+    match upgrade.await.map(Upgraded::downcast::<TokioIo<Stream>>) {
         Ok(Ok(Parts { io, read_buf, .. })) => {
             let stream = Arc::new(io.into_inner());
             // A copy, because hyper's buffer has room for the largest head and would stay as long
@@ -129,7 +128,7 @@ async fn open(gateway: Gateway, upgrade: OnUpgrade, refusal: Option<CloseReason>
             drop(read_buf);
             session::run(gateway, stream, begun, refusal).await;
         }
-        Ok(Err(_)) => debug!("an upgraded connection is no TCP stream"),
+        Ok(Err(_)) => debug!("an upgraded connection is none of ours"),
         Err(error) => debug!(%error, "a handshake was not finished"),
     }
 }

@@ -1,6 +1,7 @@
 //! What the daemon asks of whoever comes, and what becomes of those who abuse it.
 
 mod addresses;
+mod encryption;
 mod frames;
 mod heads;
 mod operator;

@@ -85,7 +85,8 @@ async fn a_listener_of_its_own_takes_the_operators_paths_along() {
             (200, 200)
         );
     }
-    for path in ["/ws", "/events", "/client.js"] {
+    assert_eq!(get(operator, "/ws").await.0, 426, "the console is a client");
+    for path in ["/events", "/client.js"] {
         assert_eq!(get(operator, path).await.0, 404, "{path}");
     }
     daemon.client_in(&["product:1"]).await;

@@ -24,26 +24,27 @@ async fn told_until_closed(client: &mut Client) -> (Vec<Value>, Value) {
 async fn messages_that_come_too_fast_are_refused_and_who_goes_on_is_closed() {
     let database = Database::with_shop().await;
     let daemon = Daemon::with(&database, |config| {
-        (config.gateway.message_rate, config.gateway.message_burst) = (1, 10);
+        (config.gateway.message_rate, config.gateway.message_burst) = (2, 10);
     })
     .await;
     let mut patient = daemon.client().await;
-    for _ in 0..10 {
+    for _ in 0..15 {
         patient.say(json!({"type": "ping"})).await;
     }
     patient
         .say(json!({"type": "subscribe", "id": 7, "rooms": ["product:1"]}))
         .await;
-    let error = patient.next_of("error").await;
+    let mut error = patient.next_of("error").await;
+    while error["id"] != 7 {
+        error = patient.next_of("error").await;
+    }
     assert_eq!(
-        (&error["code"], &error["id"]),
-        (&json!("rate_limited"), &json!(7))
+        (&error["code"], &error["retryable"]),
+        (&json!("rate_limited"), &json!(true))
     );
-    assert_eq!(error["retryable"], true);
     let wait = error["retry_after_ms"].as_u64().expect("a time");
-    assert!((1..=3_000).contains(&wait), "{wait}");
-    // The debt of the refused message has to be paid as well.
-    tokio::time::sleep(std::time::Duration::from_millis(wait + 1_001)).await;
+    assert!((1..=5_000).contains(&wait), "{wait}");
+    tokio::time::sleep(std::time::Duration::from_millis(wait)).await;
     patient.subscribe(&["product:1"]).await;
 
     let mut pushy = daemon.client().await;
@@ -56,7 +57,7 @@ async fn messages_that_come_too_fast_are_refused_and_who_goes_on_is_closed() {
         .iter()
         .filter(|message| message["type"] == "pong")
         .count();
-    assert!((10..20).contains(&pongs), "{told:?}");
+    assert!((9..30).contains(&pongs), "{told:?}");
     let closed = r#"pgbell_closes_total{reason="rate_limited"}"#;
     while daemon.number(closed).await != 1.0 {}
     database.run(SELL_ONE).await;

@@ -80,6 +80,11 @@ const FILES: &[(&str, &str, &str)] = &[
         include_str!("page/console/rooms.js"),
     ),
     (
+        "/console/operator.js",
+        SCRIPT,
+        include_str!("page/console/operator.js"),
+    ),
+    (
         "/console/demo.js",
         SCRIPT,
         include_str!("page/console/demo.js"),

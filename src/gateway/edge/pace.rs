@@ -47,7 +47,7 @@ impl Pace {
         match self.messages.take(rate, 1.0, now) {
             Ok(()) => Pacing::Fine,
             Err(_) if self.messages.owe(rate, 1.0, now) => Pacing::TooMuch,
-            Err(wait) => Pacing::Later(wait),
+            Err(wait) => Pacing::Later(wait + Duration::from_secs_f64(1.0 / rate.per_second)),
         }
     }
 
@@ -88,7 +88,7 @@ mod tests {
         for _ in 0..1_000 {
             match patient.message(now) {
                 Pacing::Fine => {}
-                Pacing::Later(wait) => now += wait + Duration::from_millis(101),
+                Pacing::Later(wait) => now += wait + Duration::from_millis(1),
                 Pacing::TooMuch => panic!("it waited"),
             }
         }

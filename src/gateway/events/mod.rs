@@ -17,9 +17,8 @@ use axum::{
 };
 use bytes::Bytes;
 use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
-use tokio::net::TcpStream;
 
-use super::{Admission, Gateway, capacity::Seat, edge::Peer};
+use super::{Admission, Gateway, capacity::Seat, edge::Peer, stream::Stream};
 use crate::protocol::{ErrorCode, ServerMessage};
 use crate::telemetry::Reason;
 
@@ -121,7 +120,7 @@ impl Opening {
     }
 
     /// Serves the client on the connection that it asked on.
-    pub(super) fn begin(self, gateway: &Gateway, stream: TcpStream, seat: Seat) {
+    pub(super) fn begin(self, gateway: &Gateway, stream: Stream, seat: Seat) {
         let refusal = self.admission.as_ref().as_ref().err().copied();
         let tracker = match refusal {
             None => &gateway.sessions,
