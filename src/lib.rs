@@ -26,6 +26,7 @@
 //! - When writers must ring: `capture/doorbell.rs`.
 //! - When a room is told: `coalesce/window.rs`.
 //! - How triggers that have drifted are found: `sql/core/drift.sql`, then `capture/drift/`.
+//! - What is asked of whoever comes: `gateway/edge/`.
 //! - What a slow client costs: `hub/outbox.rs`, then `hub/folding.rs`.
 //! - How clients are sent away: `hub/drain.rs`.
 //! - What clients that come back are told: `hub/memory/`, then `hub/resume.rs` and
