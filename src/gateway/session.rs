@@ -260,7 +260,7 @@ impl Read for Connection {
         }
         self.reads += 1;
         let read = self.stream.try_read(buffer)?;
-        if self.pace.bytes(read, Instant::now()) {
+        if self.pace.bytes(read) {
             return Err(ErrorKind::QuotaExceeded.into());
         }
         Ok(read)

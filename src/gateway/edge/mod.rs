@@ -70,6 +70,8 @@ impl Edge {
             paces: Paces {
                 messages: Rate::new(config.message_rate, config.message_burst),
                 rooms: Rate::new(config.subscribe_rate, config.subscribe_burst),
+                unfinished: usize::try_from(config.max_message_size.as_u64().saturating_mul(2))
+                    .unwrap_or(usize::MAX),
             },
             visitors: Visitors::new(config.max_http_connections_per_address),
             trusted: networks(&config.trusted_proxies),

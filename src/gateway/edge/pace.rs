@@ -4,14 +4,16 @@ use std::time::{Duration, Instant};
 
 use super::bucket::{Bucket, Rate};
 
-/// Bytes that cost as much as a message: the parts of one that is never finished are not free.
-const BYTES_OF_A_MESSAGE: f64 = 4096.0;
+/// So many bytes of a message cost as much as another one.
+const BYTES_OF_A_MESSAGE: usize = 4096;
 
 /// What one connection may say: a rate of messages, and of rooms in them.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::gateway) struct Paces {
     pub(in crate::gateway) messages: Rate,
     pub(in crate::gateway) rooms: Rate,
+    /// Bytes within which a message has to come to an end, its frames included.
+    pub(in crate::gateway) unfinished: usize,
 }
 
 /// What becomes of something that a client says.
@@ -30,6 +32,8 @@ pub(in crate::gateway) struct Pace {
     paces: Paces,
     messages: Bucket,
     rooms: Bucket,
+    /// Bytes since the last message.
+    unfinished: usize,
 }
 
 impl Pace {
@@ -38,23 +42,27 @@ impl Pace {
             paces,
             messages: Bucket::full(paces.messages, now),
             rooms: Bucket::full(paces.rooms, now),
+            unfinished: 0,
         }
     }
 
     /// One more message, of whatever kind. Those that come too early count as well.
     pub(in crate::gateway) fn message(&mut self, now: Instant) -> Pacing {
         let rate = self.paces.messages;
-        match self.messages.take(rate, 1.0, now) {
+        let bytes = std::mem::take(&mut self.unfinished);
+        // What is more than a burst would never pass.
+        let cost = ((1 + bytes / BYTES_OF_A_MESSAGE) as f64).min(rate.burst);
+        match self.messages.take(rate, cost, now) {
             Ok(()) => Pacing::Fine,
-            Err(_) if self.messages.owe(rate, 1.0, now) => Pacing::TooMuch,
-            Err(wait) => Pacing::Later(wait + Duration::from_secs_f64(1.0 / rate.per_second)),
+            Err(_) if self.messages.owe(rate, cost, now) => Pacing::TooMuch,
+            Err(wait) => Pacing::Later(wait + Duration::from_secs_f64(cost / rate.per_second)),
         }
     }
 
-    /// Some more bytes, whatever they turn out to be; whether that is far too much.
-    pub(in crate::gateway) fn bytes(&mut self, count: usize, now: Instant) -> bool {
-        let cost = count as f64 / BYTES_OF_A_MESSAGE;
-        self.messages.owe(self.paces.messages, cost, now)
+    /// Some more bytes of a message; whether it will hardly come to an end.
+    pub(in crate::gateway) fn bytes(&mut self, count: usize) -> bool {
+        self.unfinished += count;
+        self.unfinished > self.paces.unfinished
     }
 
     /// A request that names so many rooms.
@@ -77,6 +85,7 @@ mod tests {
         let paces = Paces {
             messages: Rate::new(10, 20),
             rooms: Rate::new(10, 100),
+            unfinished: 10_000,
         };
         Pace::new(paces, now)
     }
@@ -101,11 +110,26 @@ mod tests {
     }
 
     #[test]
-    fn a_message_without_end_costs_as_many_as_its_bytes_could_be() {
+    fn a_message_costs_by_its_bytes_and_has_to_come_to_an_end() {
         let now = Instant::now();
         let mut pace = pace(now);
-        let reads = (1..).find(|_| pace.bytes(512, now)).expect("an end");
-        assert_eq!(reads, 40 * 8);
+        for _ in 0..10 {
+            assert!(!pace.bytes(4_096), "two messages' worth");
+            assert_eq!(pace.message(now), Pacing::Fine);
+        }
+        assert!(!pace.bytes(4_096));
+        let wait = match pace.message(now) {
+            Pacing::Later(wait) => wait,
+            other => panic!("{other:?}"),
+        };
+        assert!(!pace.bytes(4_096));
+        assert_eq!(
+            pace.message(now + wait),
+            Pacing::Fine,
+            "sent again as it was"
+        );
+        let reads = (1..).find(|_| pace.bytes(512)).expect("an end");
+        assert_eq!(reads, 10_000 / 512 + 1);
     }
 
     #[test]
