@@ -8,7 +8,7 @@ CARGO ?= cargo
 DENY  := $(CARGO) deny --config .deny.toml check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test test-matrix audit soak bench-write bench-load bench-deaf bench-storm bench-recovery
+.PHONY: help setup demo build test test-client test-storefront test-browser test-matrix audit soak bench-write bench-load bench-deaf bench-storm bench-recovery
 
 help: ## Lists what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -16,13 +16,19 @@ help: ## Lists what can be made
 setup: ## Installs what building and testing need and this machine lacks
 	@scripts/setup
 
-demo: setup ## Shop, traffic, daemon and page; DATABASE_URL puts the shop there. Ctrl-C ends it
+# Makes the shop's pages anew where their sources have changed: in a second make, because what Node needs comes first.
+demo: ## Shop, traffic, daemon and pages; DATABASE_URL puts the shop there. Ctrl-C ends it
+	@scripts/setup rust postgres node
+	@$(MAKE) --no-print-directory $(STOREFRONT)/dist
 	$(CARGO) run --locked --profile fast --quiet -- demo $(DEMO_FLAGS)
 
 build: setup ## The release binary, target/release/pgbell
 	$(CARGO) build --locked --release
 
-test: setup ## Format, lints, documentation, every test, licences
+test: setup test-rust test-client test-storefront test-browser ## Format, lints, documentation, every test, licences
+
+.PHONY: test-rust
+test-rust: setup
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets --features sabotage -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps
@@ -32,6 +38,31 @@ test: setup ## Format, lints, documentation, every test, licences
 	else \
 	    echo 'licences were not checked: cargo install --locked cargo-deny'; \
 	fi
+
+# Installed anew where a lock file has changed.
+%/node_modules/.package-lock.json: %/package-lock.json
+	cd $* && npm ci --silent
+	@touch $@
+
+client/dist: client/node_modules/.package-lock.json $(shell find client/src client/scripts -type f)
+	cd client && npm run build --silent
+	@touch $@
+
+STOREFRONT := examples/storefront
+
+$(STOREFRONT)/dist: $(STOREFRONT)/node_modules/.package-lock.json client/dist $(shell find $(STOREFRONT)/src -type f)
+	cd $(STOREFRONT) && npm run build --silent
+	@touch $@
+
+test-client: setup client/dist ## The browser client in Node, its types and sizes
+	cd client && npm test --silent
+
+test-storefront: setup client/dist $(STOREFRONT)/node_modules/.package-lock.json
+	cd $(STOREFRONT) && npm test --silent
+
+test-browser: setup $(STOREFRONT)/dist tests/browser/node_modules/.package-lock.json ## In real browsers: client, bindings, storefront
+	$(CARGO) build --locked --features sabotage
+	cd tests/browser && npm test --silent
 
 MATRIX ?= 14 15 16 17 18
 
@@ -48,6 +79,7 @@ soak: setup ## The oracle with random seeds for MINUTES=30; ORACLE_SEED=n runs o
 # that is why this is not a part of `make test`.
 audit: ## Licences, sources and known vulnerabilities of all dependencies
 	$(DENY)
+	for package in client $(STOREFRONT) tests/browser; do (cd $$package && npm audit) || exit; done
 
 bench-write: setup ## What triggers and doorbell cost the write path, measured with pgbench
 	benches/write-path/run.sh

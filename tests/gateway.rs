@@ -349,7 +349,7 @@ async fn the_pages_tell_how_the_daemon_is() {
 #[tokio::test]
 async fn pages_of_any_origin_may_load_the_client_and_load_it_once() {
     let (_database, daemon) = shop().await;
-    for path in ["/client.js", "/client.global.js"] {
+    for path in ["/client.js", "/client.events.js", "/client.global.js"] {
         let script = daemon.ask("GET", path, "").await;
         assert!(script.starts_with("HTTP/1.1 200 "), "{script}");
         let head = script.split("\r\n\r\n").next().expect("a head");

@@ -1,18 +1,15 @@
 /** Builds dist/ and what the daemon serves. With `--check`, only tells whether what the daemon serves is up to date. */
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { build } from "esbuild";
 import { forPages, packages } from "./bundles.mjs";
+import { bundle } from "./minify.mjs";
 
-if (process.argv.includes("--check")) {
-  let isStale = false;
-  for (const options of forPages) {
-    const { outputFiles } = await build({ ...options, write: false });
-    for (const { path, text } of outputFiles) {
-      if (text === (await readFile(path, "utf8").catch(() => ""))) continue;
-      isStale = true;
-      console.error(`${path} is not what its sources say: npm run build`);
-    }
+const isCheck = process.argv.includes("--check");
+if (!isCheck) await Promise.all(packages.map(({ options }) => build(options)));
+for (const { path, text } of (await Promise.all(forPages.map(bundle))).flat()) {
+  if (!isCheck) await writeFile(path, text);
+  else if (text !== (await readFile(path, "utf8").catch(() => ""))) {
+    process.exitCode = 1;
+    console.error(`${path} is not what its sources say: npm run build`);
   }
-  process.exit(isStale ? 1 : 0);
 }
-await Promise.all([...packages.map(({ options }) => build(options)), ...forPages.map((options) => build(options))]);

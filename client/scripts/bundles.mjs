@@ -1,5 +1,4 @@
 /** What is built, and how. */
-import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 export const root = fileURLToPath(new URL("..", import.meta.url));
@@ -18,30 +17,32 @@ const shared = {
   legalComments: "inline",
 };
 
-/** The package: one file per subpath, readable, for bundlers. `limit` is what each may weigh, minified and gzipped. */
+/** What is loaded only where WebSockets fail stays a file of its own, called `path` beside the one that loads it. */
+const apart = (path) => ({
+  name: "apart",
+  setup: ({ onResolve }) => onResolve({ filter: /^\.\/events\.js$/, namespace: "file" }, () => ({ path, external: true })),
+});
+const core = "src/index.js";
+const events = "src/core/events.js";
+
+/** The package: readable, for bundlers. `limit` is what each file may weigh, minified and gzipped. */
 export const packages = [
-  { name: "index", limit: 8400 },
-  { name: "react", limit: 1500, banner: '"use client";' },
+  { name: "index", entry: core, limit: 6144, plugins: [apart("./events.js")] },
+  { name: "events", entry: events, limit: 1024 },
+  { name: "react", limit: 1500, banner: { js: '"use client";' } },
   { name: "query", limit: 2000 },
   { name: "testing" },
-]
-  .map((each) => ({ ...each, entry: each.name === "index" ? "src/index.js" : `src/${each.name}/index.js` }))
-  .filter(({ entry }) => existsSync(`${root}/${entry}`))
-  .map((each) => ({
-    ...each,
-    options: {
-      ...shared,
-      format: "esm",
-      entryPoints: [each.entry],
-      outfile: `dist/${each.name}.js`,
-      banner: each.banner ? { js: each.banner } : {},
-    },
-  }));
+].map(({ name, limit, entry = `src/${name}/index.js`, ...more }) => ({
+  name,
+  limit,
+  options: { ...shared, format: "esm", entryPoints: [entry], outfile: `dist/${name}.js`, ...more },
+}));
 
-const whole = { ...shared, entryPoints: ["src/index.js"], minify: true, banner: { js: licence } };
+const whole = { ...shared, banner: { js: licence }, write: false };
 
 /** What a page loads from the daemon. */
 export const forPages = [
-  { ...whole, format: "esm", outfile: `${served}client.js` },
-  { ...whole, format: "iife", globalName: "pgbell", outfile: `${served}client.global.js` },
+  { ...whole, format: "esm", entryPoints: [core], outfile: `${served}client.js`, plugins: [apart("./client.events.js")] },
+  { ...whole, format: "esm", entryPoints: [events], outfile: `${served}client.events.js` },
+  { ...whole, format: "iife", entryPoints: [core], outfile: `${served}client.global.js`, globalName: "pgbell" },
 ];

@@ -27,6 +27,12 @@ export interface ClientOptions {
   lostAfter?: number;
   /** Full jitter: the n-th wait is random up to `min * 2^n`, and never above `max`. Default 500 and 20000. */
   backoff?: { min?: number; max?: number };
+  /**
+   * A connection that breaks is made again at a random moment within this time, and if that fails, within ever twice as
+   * much: all other pages may have lost theirs at the same moment. A planned end says when to come back, and a page that
+   * gets its network back or is seen again does so at once. Default 8000.
+   */
+  spread?: number;
   /** How long a probe of a doubtful socket may stay unanswered. Default 3000. */
   probe?: number;
   /** `auto` takes server-sent events where WebSockets do not get through. Default `auto`. */

@@ -129,12 +129,31 @@ test("a connection that is lost again and again is tried ever more slowly", asyn
     await pass();
     seen.push(client.getStatus().nextRetryAt - Date.now());
   }
-  assert.deepEqual(seen.map((ms) => Math.round(ms / 500)), [2, 4, 8, 16, 32]);
+  assert.deepEqual(seen.map((ms) => Math.round(ms / 500)), [1, 2, 4, 8, 16]);
   while (client.getStatus().state !== "connected") await pass(100);
   await pass(6000);
   server.drop();
   await pass();
   assert.equal(Math.round((client.getStatus().nextRetryAt - Date.now()) / 500), 1);
+});
+
+test("a connection that broke is made again within the spread, or within twice that, and at once where the page wakes", async (t) => {
+  const { server, client, pass } = setUp(t, { spread: undefined });
+  const page = fakePage(t);
+  t.mock.method(Math, "random", () => 0.999);
+  client.subscribe("product:1", () => {});
+  await pass(10_000);
+  server.refuse(1);
+  server.drop();
+  const due = () => Math.round((client.getStatus().nextRetryAt - Date.now()) / 500) / 2;
+  await pass();
+  assert.equal(due(), 8);
+  await pass(8000);
+  assert.deepEqual([due(), client.getStatus().attempt], [16, 1]);
+  page.show("hidden");
+  page.show("visible");
+  await pass(300);
+  assert.equal(client.getStatus().live, true);
 });
 
 test("silence means that the connection is dead", async (t) => {

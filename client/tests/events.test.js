@@ -60,10 +60,10 @@ test("rooms that no URL has space for are fetched again and again", async (t) =>
   await pass(16_000);
   assert.ok(server.rooms.size > 200 && server.rooms.size < 500, String(server.rooms.size));
   assert.equal(polled.size, 500 - server.rooms.size);
-  assert.deepEqual(polled.get("product:499"), ["polled"]);
+  assert.deepEqual(polled.get("product:499"), ["unproven", "polled"]);
   assert.equal(client.getRoom("product:499").state, "live");
   await pass(15_000);
-  assert.deepEqual(polled.get("product:499"), ["polled", "polled"]);
+  assert.deepEqual(polled.get("product:499"), ["unproven", "polled", "polled"]);
 });
 
 test("WebSockets are tried again beside the stream, and taken when they get through", async (t) => {
@@ -110,4 +110,38 @@ test("a `goodbye` stands for the close code that a stream has not", async (t) =>
   server.goodbye(4004, 0);
   await pass(60_000);
   assert.deepEqual([client.getStatus().state, client.getStatus().code], ["closed", 4004]);
+});
+
+test("a stream that is replaced before it has answered leaves no question open", async (t) => {
+  const { server, client, pass } = setUp(t, { transport: "sse", batch: 0 });
+  client.subscribe("product:1", () => {});
+  await pass(1000);
+  server.silence();
+  client.subscribe("product:2", () => {});
+  await pass(400);
+  // This one hears nothing, and is replaced for the sake of the next room.
+  server.silence();
+  client.subscribe("product:3", () => {});
+  await pass(1000);
+  assert.deepEqual([2, 3].map((id) => client.getRoom(`product:${id}`).state), ["live", "live"]);
+});
+
+test("a room that was polled and finds space in the stream has missed nothing", async (t) => {
+  const { server, client, pass } = setUp(t, { transport: "sse", linger: 0 });
+  const polled = [];
+  const ends = Array.from({ length: 500 }, (_, card) => client.subscribe(`product:${card}`, ({ type }) => card === 499 && polled.push(type)));
+  await pass(2000);
+  const before = polled.length;
+  server.emit("product:499");
+  server.emit("product:0");
+  await pass(100);
+  assert.equal(polled.length, before);
+  ends.slice(0, 400).forEach((end) => end());
+  await pass(2000);
+  client.subscribe("order:1", () => {});
+  await pass(2000);
+  assert.deepEqual(polled.slice(before), ["resync"]);
+  server.emit("product:499");
+  await pass(100);
+  assert.deepEqual(polled.slice(before), ["resync", "invalidate"]);
 });

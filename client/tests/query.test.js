@@ -123,6 +123,17 @@ describe("rooms that a query names", () => {
   });
 });
 
+test("what was asked for before somebody else came is not taken for his", async () => {
+  bind({ ...byRoom, cursor: (query) => query.state.data?.cursor });
+  mount(queryClient, server, "product:42", { queryFn: async () => ({ ...(await server.fetch("product:42")), cursor: "p1" }) });
+  await settled();
+  control.user("berta");
+  await server.calm();
+  control.live();
+  await server.calm();
+  assert.equal(server.count("product:42"), 2);
+});
+
 describe("a notice", () => {
   test("fetches exactly the queries of its room", async () => {
     bind(byRoom);
@@ -199,9 +210,11 @@ describe("a notice", () => {
       control.change("product:42");
       await turn();
       assert.equal(server.open().length, 1);
+      const before = server.count("product:42");
+      // As an optimistic update does it, in either order.
+      queryClient.setQueryData(["product", "42"], { is: "hoped for" });
       queryClient.cancelQueries({ queryKey: ["product"] });
       await turn();
-      const before = server.count("product:42");
       await turn();
       assert.equal(server.count("product:42"), before, "whoever cancels has a reason");
       mock.timers.tick(1000);
@@ -236,6 +249,10 @@ describe("a notice", () => {
     control.change("product:list");
     await server.calm();
     assert.deepEqual(observer.getCurrentResult().data.pages.map((page) => page.is), ["newer", null, null]);
+    server.requests.length = 0;
+    observer.fetchNextPage();
+    await server.calm();
+    assert.deepEqual(server.requests.map(({ name }) => name), ["page4"]);
   });
 
   test("marks what nothing uses, so that it is fetched once it is used, whatever its staleTime", async () => {
@@ -463,6 +480,17 @@ describe("a cursor", () => {
     assert.equal(server.count("product:42"), 1);
   });
 
+  test("that the client cannot ask for is told to whoever brought it", async () => {
+    bind(withCursor);
+    client.subscribe("product:42", null);
+    control.live();
+    hydrate("p1");
+    mount(queryClient, server, "product:42");
+    control.members("product:42")[1].listener({ type: "resync", room: "product:42", reason: "unproven", spreadMs: 2000 });
+    await server.calm();
+    assert.equal(server.count("product:42"), 1);
+  });
+
   test("that is missing is no excuse", async () => {
     bind(withCursor);
     hydrate(undefined);
@@ -536,6 +564,15 @@ describe("a hidden tab", () => {
     }
   });
 
+  test("is not watched after unbinding", () => {
+    const remove = mock.method(document, "removeEventListener");
+    const add = mock.method(document, "addEventListener");
+    bind(byRoom);
+    unbind();
+    const seen = (spy) => spy.mock.calls.filter(({ arguments: [name] }) => name === "visibilitychange").map(({ arguments: [, listener] }) => listener);
+    assert.ok(seen(remove).includes(seen(add)[0]));
+  });
+
   test("fetches where the page wants it", async () => {
     bind({ ...byRoom, hidden: "refetch" });
     await fresh("product:42");
@@ -552,17 +589,19 @@ describe("a resync", () => {
     mock.method(Math, "random", () => 0.5);
     try {
       bind({});
-      client.subscribe("shop_5", null);
+      const cards = Array.from({ length: 30 }, (_, index) => `card:${index}`);
+      for (const card of cards) mount(queryClient, server, card, { meta: { rooms: card } });
       control.live();
-      for (let card = 0; card < 30; card++) mount(queryClient, server, `card:${card}`, { meta: { rooms: "shop_5" } });
       const turn = async () => {
         for (let step = 0; step < 100; step++) await Promise.resolve();
       };
       await turn();
       server.open().forEach((request) => request.answer());
       await turn();
+      server.open().forEach((request) => request.answer());
+      await turn();
       server.requests.length = 0;
-      control.resync("shop_5", 2000);
+      for (const card of cards) control.resync(card, 2000);
       await turn();
       assert.equal(server.requests.length, 10);
       mock.timers.tick(999);
@@ -657,6 +696,33 @@ test("throttle lets a query be fetched at most once in its time, and the last ch
     mock.timers.tick(1);
     assert.equal(one.data(), 4990);
   } finally {
+    mock.timers.reset();
+  }
+});
+
+test("a query that waits for its turn has it, though the clock rounds or is set back", async () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const clock = mock.method(Date, "now", () => 5_000_000);
+  try {
+    bind({ ...byRoom, throttle: () => 1000 });
+    const one = mount(queryClient, server, "product:42");
+    control.live();
+    const turn = async () => {
+      for (let step = 0; step < 50; step++) await Promise.resolve();
+      server.open().forEach((request) => request.answer());
+      for (let step = 0; step < 50; step++) await Promise.resolve();
+    };
+    await turn();
+    server.set("product:42", "new");
+    control.change("product:42");
+    await turn();
+    clock.mock.mockImplementation(() => 4_000_000);
+    mock.timers.tick(2000);
+    await turn();
+    mock.timers.tick(1);
+    assert.equal(one.data(), "new");
+  } finally {
+    clock.mock.restore();
     mock.timers.reset();
   }
 });

@@ -1,5 +1,7 @@
 /** What the tests share. */
 import { createClient } from "../src/index.js";
+// Loaded before it is needed, because a module takes time while the clock stands still.
+import "../src/core/events.js";
 import { createMockServer } from "../src/testing/index.js";
 
 /** Lets everything happen that needs no time: frames on their way, and what they cause. */
@@ -18,7 +20,7 @@ export function setUp(t, options, serverOptions) {
   t.mock.timers.enable({ apis: ["setTimeout", "Date"], now: 1_000_000 });
   const server = createMockServer(serverOptions);
   const { url, WebSocket, EventSource } = server;
-  const client = createClient({ url, WebSocket, EventSource, transport: "websocket", ...options });
+  const client = createClient({ url, WebSocket, EventSource, transport: "websocket", spread: 500, ...options });
   t.after(() => client.destroy());
   /** @type {Error[]} */
   const errors = [];
@@ -57,8 +59,7 @@ export function fakePage(t) {
     },
   });
   const page = { visibilityState: "visible", onLine: true };
-  const target = new EventTarget();
-  const document = { ...watched(target), get visibilityState() { return page.visibilityState; } };
+  const document = { get visibilityState() { return page.visibilityState; } };
   const fakes = { document, navigator: { get onLine() { return page.onLine; } }, ...watched(window) };
   for (const [name, value] of Object.entries(fakes)) Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
   t.after(() => Object.keys(fakes).forEach((name) => delete globalThis[name]));
@@ -66,12 +67,13 @@ export function fakePage(t) {
     listeners,
     show(visibilityState) {
       page.visibilityState = visibilityState;
-      target.dispatchEvent(new Event("visibilitychange"));
+      window.dispatchEvent(new Event("visibilitychange"));
     },
     online(onLine) {
       page.onLine = onLine;
       window.dispatchEvent(new Event(onLine ? "online" : "offline"));
     },
-    tell: (name, persisted) => (name === "resume" ? target : window).dispatchEvent(Object.assign(new Event(name), { persisted })),
+    // What a document is told passes its window first.
+    tell: (name, persisted) => window.dispatchEvent(Object.assign(new Event(name), { persisted })),
   };
 }

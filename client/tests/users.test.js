@@ -32,6 +32,9 @@ test("a token that has expired is asked for anew", async (t) => {
   await pass(3000);
   assert.deepEqual(sent(server, "auth").map(({ token }) => token), ["connect", "expired"]);
   assert.equal(client.getStatus().live, true);
+  server.drop();
+  await pass(5000);
+  assert.equal(sent(server, "auth").at(-1).token, "connect");
 });
 
 for (const when of ["connect", "expiring"]) {
@@ -59,9 +62,14 @@ test("a token that cannot be had now is asked for later, with patience", async (
     return asked === 2 ? new Promise(() => {}) : "ada";
   };
   const { server, client, pass, errors } = setUp(t, { getToken });
+  const reasons = [];
+  client.on("status", ({ reason }) => reason && reasons.at(-1) !== reason && reasons.push(reason));
   client.subscribe("cart:1", () => {});
-  await pass(20_000);
-  assert.deepEqual([server.users, asked, errors.map(({ message }) => message)], [["ada"], 3, ["the network", "getToken did not answer in time"]]);
+  await pass(12_000);
+  assert.equal(signals[1].aborted, false);
+  await pass(15_000);
+  assert.deepEqual([reasons, errors.map(({ message }) => message)], [["failed", "no token in time"], ["the network"]]);
+  assert.deepEqual([server.users, asked], [["ada"], 3]);
   assert.equal(signals[1].aborted, true);
 });
 

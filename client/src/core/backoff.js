@@ -18,12 +18,13 @@ export function verdict(code) {
 }
 
 /**
- * Full jitter: a random time below a ceiling that doubles with each attempt.
+ * The longest wait after an attempt that failed, twice that before; or after a connection that broke. Others may have lost
+ * theirs at the same moment, so these begin with a spread. The wait itself is any time below it, at random.
  *
- * @param {number} attempt failed ones so far
- * @param {{min: number, max: number}} bounds
- * @param {number} [random] from 0 to 1
+ * @param {number} before that of the failure before; 0 if there was none
+ * @param {boolean} hadWelcome whether there was a connection
+ * @param {{min?: number, max?: number}} bounds
+ * @param {number} spread
  */
-export function wait(attempt, { min, max }, random = Math.random()) {
-  return Math.round(random * Math.min(max, min * 2 ** Math.min(attempt, 30)));
-}
+export const longestWait = (before, hadWelcome, { min = 500, max = 20_000 }, spread) =>
+  Math.min(max, Math.max(2 * before, hadWelcome ? spread : 2 * min));

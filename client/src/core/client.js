@@ -1,7 +1,7 @@
 /**
  * The client: rooms and a connection, put together.
  *
- * @import { Client, ClientOptions, Status } from "../types.js"
+ * @import { Client, ClientOptions } from "../types.js"
  */
 import { createConnection } from "./connection.js";
 import { createEmitter } from "./emitter.js";
@@ -12,92 +12,97 @@ import { createStatus } from "./status.js";
 import { createTimers } from "./timers.js";
 import { address, createTransports } from "./transports.js";
 
-const DEFAULTS = { throttle: 0, batch: 50, linger: 2000, idle: 30_000, lostAfter: 5000, probe: 3000 };
-/** Addresses that this page has a connection to, whatever copies of this module it has loaded. */
+/** What the app leaves open. */
+const defaults = () => ({
+  url: "/ws",
+  throttle: 0,
+  batch: 50,
+  linger: 2000,
+  idle: 30_000,
+  lostAfter: 5000,
+  probe: 3000,
+  spread: 8000,
+  backoff: /** @type {{min?: number, max?: number}} */ ({}),
+  transport: /** @type {ClientOptions["transport"]} */ ("auto"),
+  origin: Math.random().toString(36).slice(2),
+  WebSocket: globalThis.WebSocket,
+  EventSource: globalThis.EventSource,
+});
+
+/** @typedef {ClientOptions & ReturnType<typeof defaults>} Options */
+
+/** Addresses that this page has a client for, whatever copies of this module it has loaded. */
 const PAGE = Symbol.for("pgbell");
-const BACKOFF = { min: 500, max: 20_000 };
 
 /**
  * @param {ClientOptions} [given]
  * @returns {Client}
  */
 export function createClient(given = {}) {
-  /** @type {ClientOptions} */
-  const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  const options = {
-    origin: Math.random().toString(36).slice(2),
-    ...DEFAULTS,
-    ...set,
-    backoff: { ...BACKOFF, ...given.backoff },
-  };
-  const canConnect = Boolean(options.WebSocket ?? globalThis.WebSocket);
+  const options = /** @type {Options} */ ({ ...given });
+  for (const [name, value] of Object.entries(defaults())) /** @type {any} */ (options)[name] ??= value;
+  /** Not where there is no browser, and not once destroyed. */
+  let isAlive = Boolean(options.WebSocket);
+  let isStale = false;
+  /** @type {(() => void) | undefined} */
+  let unregister;
   const log = createLog(options.debug);
   const timers = createTimers();
   const emitter = createEmitter();
   const status = createStatus(options.lostAfter, emitter, timers);
   const rooms = createRooms(options, emitter, timers, onChange);
   const transports = createTransports(options, timers, () => connection.reopen());
-  let isDestroyed = false;
-  let isNeeded = false;
-  let isRegistered = false;
-  let unregister = () => false;
-
-  const connection = createConnection({
-    options,
-    timers,
-    transports,
+  const connection = createConnection(options, transports, {
     log,
-    fail: emitter.fail,
-    onOpen: rooms.attach,
-    onDown: rooms.detach,
-    setStatus(patch) {
-      log("status", patch);
-      status.set({ ...patch, live: isLive({ ...status.get(), ...patch }) });
+    error: emitter.fail,
+    open: rooms.attach,
+    down() {
+      isStale = false;
+      rooms.detach();
     },
-    onMessage(message) {
-      if (message.type === "welcome") rooms.limit(message.limits);
-      if (message.type === "stale") status.set({ stale: true, live: false });
+    status(patch) {
+      log("status", patch);
+      show(patch);
+    },
+    message(message) {
+      const { type } = message;
+      if (type === "stale" || type === "fresh") isStale = type === "stale";
       rooms.receive(message);
-      if (message.type === "fresh") status.set({ stale: false });
-      onChange();
     },
   });
 
-  /** @param {Status} known */
-  const isLive = ({ state, stale }) => state === "connected" && !stale && rooms.isSettled();
+  /** @param {Partial<import("../types.js").Status>} [patch] with the state, if there is one */
+  function show(patch) {
+    const { state } = patch ?? status.get();
+    status.set({ ...patch, stale: isStale, live: state === "connected" && !isStale && rooms.isSettled() });
+  }
 
   function onChange() {
-    if (isDestroyed) return;
+    if (!isAlive) return;
     if (rooms.isSettled()) connection.settled();
-    status.set({ live: isLive(status.get()) });
-    if (isNeeded === rooms.size() > 0) return;
-    isNeeded = !isNeeded;
-    if (isNeeded) register();
-    connection.need(isNeeded);
+    show();
+    if (rooms.size()) register();
+    connection.need(rooms.size() > 0);
   }
 
   /** Most pages that have two clients make one in each component that uses it. */
   function register() {
-    if (isRegistered || !globalThis.document) return;
-    isRegistered = true;
+    if (unregister || !globalThis.document) return;
     /** @type {Set<string>} */
-    const addresses = (/** @type {any} */ (globalThis)[PAGE] ??= new Set());
+    const taken = (/** @type {any} */ (globalThis)[PAGE] ??= new Set());
     const { href } = address(options);
-    if (addresses.has(href)) emitter.fail(new Error(`a second client for ${href}: make one, outside of components`));
-    addresses.add(href);
-    unregister = () => addresses.delete(href);
+    if (taken.has(href)) emitter.fail(new Error(`a second client for ${href}: make one, outside of components`));
+    taken.add(href);
+    unregister = () => taken.delete(href);
   }
 
   /** @type {Client["subscribe"]} */
   function subscribe(names, listener, { throttle = options.throttle, since, initial, signal } = {}) {
-    if (!canConnect || isDestroyed || signal?.aborted) return () => {};
-    const ends = [names].flat().map((name) => {
-      const member = createMember(listener, throttle, Boolean(initial), timers, emitter.fail);
-      return rooms.join(name, member, since);
-    });
+    if (!isAlive || signal?.aborted) return () => {};
+    const ends = [names].flat().map((name) => rooms.join(name, createMember(listener, throttle, initial, timers, emitter.fail), since));
     const end = () => {
       signal?.removeEventListener("abort", end);
-      ends.splice(0).forEach((end) => end());
+      for (const end of ends.splice(0)) end();
     };
     signal?.addEventListener("abort", end);
     return end;
@@ -105,41 +110,25 @@ export function createClient(given = {}) {
 
   /** @type {Client["ready"]} */
   async function ready(room, { signal } = {}) {
-    if (!canConnect) return;
-    signal?.throwIfAborted();
-    const end = subscribe(room);
-    /** @type {Promise<never>} */
-    const aborted = new Promise((_, reject) => {
-      signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
-    });
-    try {
-      await Promise.race([rooms.live(room), aborted]);
-    } finally {
-      end();
-    }
+    if (!isAlive) return;
+    const end = subscribe(room, null, { signal });
+    await rooms.live(room, signal).finally(end);
   }
 
   return {
     origin: options.origin,
     subscribe,
     ready,
-    sync: async (names) => rooms.sync(names),
+    sync: rooms.sync,
     getRoom: rooms.state,
     getStatus: status.get,
     onStatusChange: (listener) => emitter.on("status", () => listener()),
     on: emitter.on,
-
-    connect() {
-      if (canConnect && !isDestroyed) connection.connect();
-    },
-
-    disconnect() {
-      if (canConnect && !isDestroyed) connection.disconnect();
-    },
+    connect: () => isAlive && connection.connect(),
+    disconnect: () => isAlive && connection.disconnect(),
 
     setUser(user) {
-      if (user === status.get().user || isDestroyed) return;
-      isNeeded = false;
+      if (!isAlive || user === status.get().user) return;
       connection.reset();
       rooms.clear();
       status.set({ user });
@@ -147,12 +136,11 @@ export function createClient(given = {}) {
     },
 
     destroy() {
-      if (isDestroyed) return;
-      unregister();
+      if (!isAlive) return;
+      unregister?.();
       connection.destroy();
-      transports.end();
       rooms.clear();
-      isDestroyed = true;
+      isAlive = false;
       timers.clearAll();
       emitter.clear();
     },

@@ -2,19 +2,20 @@
  * One connection that is kept: opened when it is needed, found dead when it is, and opened again at the right moment.
  *
  * @import { ClientMessage, ServerMessage } from "../protocol.js"
- * @import { ClientOptions, Status, TokenContext } from "../types.js"
- * @import { Timer, Timers } from "./timers.js"
+ * @import { Options } from "./client.js"
+ * @import { Status, TokenContext } from "../types.js"
  * @import { Link } from "./websocket.js"
  */
-import { MOST_FAULTS, verdict, wait } from "./backoff.js";
+import { longestWait, MOST_FAULTS, verdict } from "./backoff.js";
 import { isHidden, isOffline, watchPage } from "./page.js";
-import { askToken, UnauthorizedError } from "./token.js";
+import { parse } from "./parse.js";
+import { createTimers } from "./timers.js";
+import { UnauthorizedError } from "./token.js";
 
-/** A connection that is not welcomed by then is given up. */
-const WELCOME_MS = 15_000;
+/** How long an app may take for a token, and then the daemon for its welcome; found out by the next look. */
+const PATIENCE_MS = 15_000;
 /** Silence beyond the daemon's heartbeat that means that the connection is dead. */
 const GRACE_MS = 10_000;
-const HEARTBEAT_MS = 25_000;
 /** How often silence is looked for. */
 const WATCH_MS = 5_000;
 /** A connection that lasted this long has earned a fresh start of the backoff. */
@@ -27,274 +28,233 @@ const HIDDEN_MS = 60_000;
 const LONGEST_MS = 600_000;
 
 /**
- * @param {object} context
- * @param {ClientOptions & {probe: number, idle: number, backoff: {min: number, max: number}}} context.options
- * @param {Timers} context.timers
- * @param {import("./transports.js").Transports} context.transports
- * @param {(patch: Partial<Status>) => void} context.setStatus
- * @param {(send: (message: ClientMessage) => void) => void} context.onOpen
- * @param {(message: ServerMessage) => void} context.onMessage
- * @param {() => void} context.onDown
- * @param {(error: unknown) => void} context.fail
- * @param {(what: string, detail?: unknown) => void} context.log
+ * @param {Options} options
+ * @param {import("./transports.js").Transports} transports
+ * @param {object} on
+ * @param {(status: Partial<Status>) => void} on.status
+ * @param {(send: (message: ClientMessage) => void) => void} on.open
+ * @param {(message: ServerMessage) => void} on.message
+ * @param {() => void} on.down
+ * @param {(error: unknown) => void} on.error
+ * @param {(what: string, detail?: unknown) => void} on.log
  */
-export function createConnection({ options, timers, transports, setStatus, onOpen, onMessage, onDown, fail, log }) {
+export function createConnection(options, transports, on) {
   /** Whether somebody needs a connection. */
   let isNeeded = false;
-  /** Why no connection is made: somebody wants none, or the daemon does. @type {"asked" | "stopped" | undefined} */
+  /** Why none is made: somebody wants none, or the daemon does. @type {"asked" | "stopped" | undefined} */
   let halted;
   let wasConnected = false;
-  /** Each attempt has its own: whatever belongs to an older one is not heard. */
-  let generation = 0;
   /** @type {Link | undefined} */
   let link;
   let isTrying = false;
   let isWelcomed = false;
   let hadUptime = false;
   let attempt = 0;
+  let longest = 0;
   let faults = 0;
   let startedAt = 0;
   let heardAt = 0;
   let hiddenAt = 0;
   /** Until when a `goodbye` wants nobody back. */
   let awayUntil = 0;
-  let heartbeat = HEARTBEAT_MS;
-  /** What `goodbye` said. @type {{code: number, reason: string, wait: number} | undefined} */
+  /** How long silence may last. */
+  let patience = 0;
+  /** @type {Extract<ServerMessage, {type: "goodbye"}> | undefined} */
   let goodbye;
+  /** Of the last close that was not wanted. @type {number | undefined} */
+  let code;
+  /** @type {string | undefined} */
+  let reason;
   /** @type {TokenContext["reason"]} */
   let tokenReason = "connect";
   let abort = new AbortController();
-  /** @type {Record<"retry" | "welcome" | "watch" | "uptime" | "probe" | "idle" | "token", Timer | undefined>} */
-  const timer = { retry: undefined, welcome: undefined, watch: undefined, uptime: undefined, probe: undefined, idle: undefined, token: undefined };
+  /** Those of this connection, or of the wait for the next. */
+  const timers = createTimers();
+  const [retrying, watching, lasting, probing, idling, renewing] = Array.from({ length: 6 }, timers.create);
   /** @type {(() => void) | undefined} */
   let unwatch;
 
-  /** @type {(name: keyof typeof timer, act: () => void, ms: number) => void} */
-  const set = (name, act, ms) => {
-    timers.clear(timer[name]);
-    timer[name] = timers.set(() => {
-      timer[name] = undefined;
-      act();
-    }, ms);
-  };
-  /** @param {keyof typeof timer} name */
-  const clear = (name) => {
-    timers.clear(timer[name]);
-    timer[name] = undefined;
-  };
+  /** @type {(state: Status["state"], nextRetryAt?: number) => void} */
+  const show = (state, nextRetryAt) =>
+    on.status({ state, nextRetryAt, attempt, code, reason, transport: isWelcomed ? transports.kind() : undefined });
+
+  /** @param {number} [nextRetryAt] */
+  const showTrying = (nextRetryAt) => show(wasConnected ? "reconnecting" : "connecting", nextRetryAt);
 
   // Opening.
 
-  async function open() {
-    clear("retry");
-    if (isHidden() && hiddenAt && Date.now() - hiddenAt > HIDDEN_MS) return setStatus({ nextRetryAt: undefined });
-    const mine = ++generation;
-    const isCurrent = () => mine === generation;
+  function open() {
+    retrying.clear();
+    if (isHidden() && hiddenAt && Date.now() - hiddenAt > HIDDEN_MS) return showTrying();
     isTrying = true;
-    startedAt = Date.now();
+    startedAt = heardAt = Date.now();
+    patience = PATIENCE_MS;
     goodbye = undefined;
-    setStatus({ state: wasConnected ? "reconnecting" : "connecting", attempt, nextRetryAt: undefined });
-    try {
-      const token = await fetchToken(tokenReason);
-      if (!isCurrent()) return;
+    showTrying();
+    watch();
+    withToken(tokenReason, () => down(1006, "failed"), (token) => {
       tokenReason = "connect";
-      set("welcome", () => lost(1006, "no welcome"), WELCOME_MS);
+      heardAt = Date.now();
       link = transports.open({
         open() {
-          if (!isCurrent()) return;
-          log("open");
           if (token) authenticate(token);
-          onOpen(send);
+          on.open(send);
         },
-        message: (text) => isCurrent() && hear(text),
-        close: (code, reason) => isCurrent() && down(code, reason),
+        message: hear,
+        close: down,
       });
+    });
+  }
+
+  /**
+   * Asks for a token, and hears the answer unless things have moved on.
+   *
+   * @param {TokenContext["reason"]} why
+   * @param {() => void} retry
+   * @param {(token: string | null | undefined) => void} use
+   */
+  async function withToken(why, retry, use) {
+    abort.abort();
+    abort = new AbortController();
+    const { signal } = abort;
+    try {
+      const token = await options.getToken?.({ reason: why, signal });
+      await transports.load();
+      if (!signal.aborted) use(token);
     } catch (error) {
-      if (isCurrent()) failed(error);
+      if (signal.aborted) return;
+      if (error instanceof UnauthorizedError) return down(4000, error.message || "unauthorized");
+      on.error(error);
+      retry();
     }
   }
 
-  /** @param {TokenContext["reason"]} reason */
-  async function fetchToken(reason) {
-    if (!options.getToken) return;
-    abort.abort(new Error("not wanted any more"));
-    abort = new AbortController();
-    return askToken(options.getToken, reason, abort, timers);
-  }
-
-  /** @param {unknown} error */
-  function failed(error) {
-    if (error instanceof UnauthorizedError) return lost(4000, error.message);
-    fail(error);
-    lost(1006, "failed");
+  /** @param {TokenContext["reason"]} why */
+  function renew(why) {
+    withToken(why, () => renewing.set(() => renew(why), UPTIME_MS), (token) => token && authenticate(token));
   }
 
   /** The ids of requests for rooms begin with 1. @param {string} token */
   const authenticate = (token) => send({ type: "auth", id: 0, token });
 
-  /** @param {TokenContext["reason"]} reason */
-  async function refreshToken(reason) {
-    const mine = generation;
-    const isCurrent = () => mine === generation;
-    try {
-      const token = await fetchToken(reason);
-      if (token && isCurrent()) authenticate(token);
-    } catch (error) {
-      if (!isCurrent()) return;
-      if (error instanceof UnauthorizedError) return lost(4000, error.message);
-      fail(error);
-      set("token", () => refreshToken(reason), UPTIME_MS);
-    }
-  }
-
   /** @param {ClientMessage} message */
   function send(message) {
-    log("send", message);
+    on.log("send", message);
     link?.send(message);
   }
 
   // Hearing.
 
-  /** @param {unknown} text */
+  /** @param {string} text */
   function hear(text) {
     heardAt = Date.now();
-    clear("probe");
+    probing.clear();
     const message = parse(text);
-    log("receive", message ?? text);
-    // It may have told a change. Coming back with the position before it has it told again.
-    if (!message) {
-      fail(new Error("the daemon sent what cannot be read"));
-      return lost(1002, "unreadable");
+    on.log("receive", message ?? text);
+    const { type, code } = message ?? {};
+    if (typeof type !== "string") {
+      // It may have told a change. Coming back with the position before it has it told again.
+      on.error(new Error("the daemon sent what cannot be read"));
+      return down(1002, "unreadable");
     }
-    if (message.type === "welcome") welcomed(message);
-    if (message.type === "goodbye") {
-      const { code, reason, retry_after_ms } = message;
-      goodbye = { code, reason, wait: Math.min(Math.max(Number(retry_after_ms) || 0, 0), LONGEST_MS) };
-    }
-    if (message.type === "token_expiring") refreshToken("expiring");
-    if (message.type === "error" && message.code === "token_expired") refreshToken("expired");
-    onMessage(message);
+    if (type === "welcome") welcomed(message);
+    if (type === "goodbye") goodbye = message;
+    if (type === "token_expiring") renew("expiring");
+    if (type === "error" && code === "token_expired") renew("expired");
+    on.message(message);
   }
 
-  /** @param {Extract<ServerMessage, {type: "welcome"}>} message */
-  function welcomed(message) {
-    clear("welcome");
+  /** @param {any} message */
+  function welcomed({ heartbeat_ms }) {
     isWelcomed = wasConnected = true;
-    heartbeat = message.heartbeat_ms > 0 ? message.heartbeat_ms : HEARTBEAT_MS;
-    transports.welcomed();
-    setStatus({ state: "connected", transport: transports.kind(), stale: false, code: undefined, reason: undefined, nextRetryAt: undefined });
-    watch();
+    patience = GRACE_MS + (heartbeat_ms > 0 ? heartbeat_ms : 25_000);
+    code = reason = undefined;
+    show("connected");
     idle();
   }
 
   /** Looks for silence; a look that comes late means that the machine has slept. */
   function watch() {
     const asked = Date.now();
-    set(
-      "watch",
-      () => {
-        const now = Date.now();
-        const hasSlept = now - asked > 2 * WATCH_MS;
-        watch();
-        if (hasSlept) {
-          if (!isHidden()) probe();
-        } else if (now - heardAt > heartbeat + GRACE_MS) lost(1006, "silence");
-      },
-      WATCH_MS,
-    );
+    watching.set(() => {
+      const now = Date.now();
+      watch();
+      if (now - asked > 2 * WATCH_MS) isHidden() || wake();
+      else if (now > heardAt + patience) down(1006, link ? "silence" : "no token in time");
+    }, WATCH_MS);
   }
 
   /** Asks a doubtful connection for a sign of life. */
   function probe() {
-    if (timer.probe) return;
-    set("probe", () => lost(1006, "no answer", JITTER_MS * Math.random()), options.probe);
+    if (probing.isSet()) return;
+    probing.set(() => down(1006, "no answer", jitter()), options.probe);
     send({ type: "ping" });
   }
 
   // Losing.
 
-  /** Gives up the link. @type {(code: number, reason: string, wait?: number) => void} */
-  function lost(code, reason, wait) {
-    link?.close(1000);
-    down(code, reason, wait);
-  }
-
+  /** Ends the link, and whatever goes with it. */
   function detach() {
-    generation++;
+    link?.close();
     link = undefined;
-    isTrying = false;
-    abort.abort(new Error("not wanted any more"));
-    for (const name of /** @type {const} */ (["retry", "welcome", "watch", "uptime", "probe", "idle", "token"])) clear(name);
-    if (isWelcomed) setStatus({ transport: undefined, stale: false });
-    isWelcomed = false;
-    onDown();
+    isTrying = isWelcomed = false;
+    abort.abort();
+    timers.clearAll();
+    on.down();
   }
 
-  /** @type {(code: number, reason: string, wait?: number) => void} */
-  function down(code, reason, soon) {
-    const away = goodbye?.wait;
+  /** @type {(why: number, text: string, soon?: number) => void} */
+  function down(why, text, soon) {
     // A stream has no close codes, and some proxies pass none on.
-    if (goodbye && code < 4000) ({ code, reason } = goodbye);
-    log("close", { code, reason });
-    transports.lost(isWelcomed);
+    [code, reason] = goodbye && why < 4000 ? [goodbye.code, goodbye.reason] : [why, text];
+    const hadWelcome = isWelcomed;
+    transports.lost(hadWelcome);
     detach();
     if (!isNeeded) return rest();
     const what = verdict(code);
     faults = what === "fault" ? faults + 1 : 0;
-    if (what === "stop" || faults >= MOST_FAULTS) return halt(code, reason);
-    setStatus({ code, reason });
+    if (what === "stop" || faults >= MOST_FAULTS) {
+      halted = "stopped";
+      return show("closed");
+    }
     if (code === 4200) tokenReason = "expired";
-    if (soon === undefined && away === undefined && !hadUptime) attempt++;
+    if (goodbye) {
+      soon = Math.min(Math.max(Number(goodbye.retry_after_ms) || 0, 0), LONGEST_MS);
+      awayUntil = Date.now() + soon;
+    } else if (soon === undefined) {
+      if (!hadUptime) attempt++;
+      longest = longestWait(longest, hadWelcome && what !== "soon", options.backoff, options.spread);
+      soon = Math.random() * longest;
+    }
     hadUptime = false;
-    if (away !== undefined) awayUntil = Date.now() + away;
-    retry(soon ?? away ?? wait(what === "soon" ? 0 : attempt, options.backoff));
-  }
-
-  /** The connection has proven to be good: counting starts afresh. */
-  function settled() {
-    if (!isWelcomed || hadUptime || timer.uptime) return;
-    set(
-      "uptime",
-      () => {
-        hadUptime = true;
-        attempt = faults = 0;
-        setStatus({ attempt });
-      },
-      UPTIME_MS,
-    );
+    retry(soon);
   }
 
   /** @param {number} ms */
   function retry(ms) {
-    if (isOffline()) return setStatus({ state: "offline", attempt, nextRetryAt: undefined });
-    setStatus({ state: wasConnected ? "reconnecting" : "connecting", attempt, nextRetryAt: Date.now() + Math.round(ms) });
-    set("retry", open, ms);
+    if (isOffline()) return show("offline");
+    showTrying(Date.now() + Math.round(ms));
+    retrying.set(open, ms);
   }
 
-  /** @type {(code?: number, reason?: string) => void} */
-  function halt(code, reason) {
-    halted = "stopped";
-    setStatus({ state: "closed", code, reason, nextRetryAt: undefined, attempt });
-  }
+  const jitter = () => JITTER_MS * Math.random();
 
   /** Nothing to do. */
   function rest() {
     wasConnected = false;
-    attempt = faults = 0;
-    setStatus({ state: "idle", attempt, code: undefined, reason: undefined, nextRetryAt: undefined });
+    attempt = faults = longest = 0;
+    code = reason = undefined;
+    show(halted ? "closed" : "idle");
   }
 
   function idle() {
-    clear("idle");
-    if (isNeeded || halted || !link) return;
-    set("idle", () => shut(rest), options.idle);
+    if (!isNeeded) idling.set(shut, options.idle);
   }
 
-  /** Closes politely, and does not come back by itself. @param {() => void} then */
-  function shut(then) {
-    link?.close(1000);
+  /** Closes politely, and does not come back by itself. */
+  function shut() {
     detach();
-    then();
+    rest();
   }
 
   // What the page tells.
@@ -302,82 +262,78 @@ export function createConnection({ options, timers, transports, setStatus, onOpe
   function wake() {
     hiddenAt = 0;
     if (!isNeeded || halted) return;
+    link?.wake?.();
+    if (isWelcomed) return probe();
     const now = Date.now();
-    transports.wake();
-    if (link && isWelcomed) return probe();
     if (isTrying && now - startedAt < options.probe) return;
-    if (isTrying) {
-      link?.close(1000);
-      detach();
-    }
-    retry(Math.max(awayUntil - now, JITTER_MS * Math.random()));
+    if (isTrying) detach();
+    retry(Math.max(awayUntil - now, jitter()));
   }
 
   function start() {
-    if (halted || isTrying || timer.retry) return;
-    if (isHidden()) hiddenAt ||= Date.now();
     unwatch ??= watchPage({
-      wake,
-      hide: () => (hiddenAt = Date.now()),
-      offline: () => isNeeded && !halted && lost(1006, "offline"),
-      leave: () => isTrying && lost(1000, "page hidden"),
+      online: wake,
+      offline: () => isNeeded && !halted && down(1006, "offline"),
+      visibilitychange: () => (isHidden() ? (hiddenAt = Date.now()) : wake()),
+      // Chrome does not always tell a frozen page that it is visible again, but that it is resumed.
+      resume: wake,
+      // A page that is loaded for the first time is shown as well, and one that is left for good hidden: only those are of
+      // interest that go into the back/forward cache, and come out of it.
+      pageshow: ({ persisted }) => persisted && wake(),
+      pagehide: ({ persisted }) => persisted && isTrying && down(1000, "page hidden"),
     });
-    if (isOffline()) setStatus({ state: "offline" });
+    if (halted || isTrying || retrying.isSet()) return;
+    if (isHidden()) hiddenAt ||= Date.now();
+    if (isOffline()) show("offline");
     else open();
   }
 
   return {
-    settled,
+    /** There is a better way than that of this connection. */
+    reopen: () => down(1000, "reopen", 0),
+
+    /** The connection has proven to be good: after a while, counting starts afresh. */
+    settled() {
+      if (!isWelcomed || hadUptime) return;
+      lasting.ensure(() => {
+        hadUptime = true;
+        attempt = faults = longest = 0;
+        show("connected");
+      }, UPTIME_MS);
+    },
 
     /** @param {boolean} needed */
     need(needed) {
+      if (needed === isNeeded) return;
       isNeeded = needed;
-      if (needed) {
-        clear("idle");
-        start();
-      } else if (isTrying) idle();
-      else if (!halted) shut(rest);
+      idling.clear();
+      if (needed) start();
+      else if (isTrying) idle();
+      else if (!halted) shut();
     },
 
     connect() {
       halted = undefined;
-      if (isTrying) return;
-      start();
+      if (!isTrying) start();
       if (!isTrying) open();
     },
 
     disconnect() {
       halted = "asked";
-      shut(() => setStatus({ state: "closed", code: undefined, reason: undefined, nextRetryAt: undefined, attempt: 0 }));
+      shut();
     },
 
     /** As new; but whoever asked for no connection still wants none. */
     reset() {
-      shut(() => {});
       isNeeded = false;
-      if (halted === "asked") return;
-      halted = undefined;
-      rest();
+      if (halted === "stopped") halted = undefined;
+      shut();
     },
-
-    /** There is a better way than that of this connection. */
-    reopen: () => lost(1000, "reopen", 0),
 
     destroy() {
       halted = "asked";
-      shut(() => {});
+      shut();
       unwatch?.();
-      unwatch = undefined;
     },
   };
-}
-
-/** @param {unknown} text @returns {ServerMessage | undefined} */
-function parse(text) {
-  try {
-    const message = JSON.parse(/** @type {string} */ (text));
-    if (typeof message?.type === "string") return message;
-  } catch {
-    // Not a message of this protocol, as whatever else has no type.
-  }
 }

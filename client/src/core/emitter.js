@@ -7,20 +7,15 @@
 /** @typedef {ReturnType<typeof createEmitter>} Emitter */
 
 export function createEmitter() {
-  /** @type {Map<string, Set<{call: Function}>>} */
-  const listeners = new Map();
+  /** @type {{[name: string]: Set<[Function]> | undefined}} */
+  const listeners = {};
 
-  /**
-   * @template {keyof ClientEvents} Name
-   * @param {Name} name
-   * @param {Parameters<ClientEvents[Name]>} detail
-   */
+  /** @type {<Name extends keyof ClientEvents>(name: Name, ...detail: Parameters<ClientEvents[Name]>) => void} */
   function emit(name, ...detail) {
-    const all = listeners.get(name) ?? new Set();
-    for (const listener of [...all]) {
-      if (!all.has(listener)) continue;
+    const all = listeners[name];
+    for (const listener of [...(all ?? [])]) {
       try {
-        listener.call(...detail);
+        if (all?.has(listener)) listener[0](...detail);
       } catch (error) {
         // Nobody is left to tell of an error listener that throws.
         if (name === "error") console.error(error);
@@ -32,28 +27,29 @@ export function createEmitter() {
   /** @param {unknown} error */
   function fail(error) {
     const shown = error instanceof Error ? error : new Error(String(error));
-    if (listeners.get("error")?.size) emit("error", shown);
+    if (has("error")) emit("error", shown);
     else console.warn("pgbell:", shown);
   }
+
+  /** @param {keyof ClientEvents} name */
+  const has = (name) => listeners[name]?.size;
 
   return {
     emit,
     fail,
+    has,
 
-    /**
-     * @template {keyof ClientEvents} Name
-     * @param {Name} name
-     * @param {ClientEvents[Name]} call
-     */
+    /** @type {import("../types.js").Client["on"]} */
     on(name, call) {
-      const listener = { call };
-      const all = listeners.get(name) ?? new Set();
-      listeners.set(name, all.add(listener));
-      return () => void all.delete(listener);
+      const all = (listeners[name] ??= new Set());
+      /** @type {[Function]} */
+      const listener = [call];
+      all.add(listener);
+      return () => all.delete(listener);
     },
 
-    /** @param {keyof ClientEvents} name */
-    has: (name) => Boolean(listeners.get(name)?.size),
-    clear: () => listeners.forEach((all) => all.clear()),
+    clear() {
+      for (const all of Object.values(listeners)) all?.clear();
+    },
   };
 }

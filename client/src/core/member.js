@@ -3,7 +3,7 @@
  *
  * @import { Notice } from "../types.js"
  * @import { Told } from "./fold.js"
- * @import { Timers, Timer } from "./timers.js"
+ * @import { Timers } from "./timers.js"
  */
 import { createPace } from "./pace.js";
 
@@ -12,46 +12,43 @@ import { createPace } from "./pace.js";
 /**
  * @param {((notice: Notice) => void) | null | undefined} listener
  * @param {number} interval
- * @param {boolean} initial whether it wants to hear that the room is live
+ * @param {boolean | undefined} initial whether it wants to hear that the room is live
  * @param {Timers} timers
  * @param {(error: unknown) => void} fail takes what the listener throws
  */
 export function createMember(listener, interval, initial, timers, fail) {
   const pace = createPace(interval);
-  /** @type {Timer | undefined} */
-  let timer;
+  const timer = timers.create();
 
   /** @param {Notice | undefined} notice */
   const call = (notice) => {
-    timers.clear(timer);
-    timer = undefined;
     try {
       if (notice) listener?.(notice);
     } catch (error) {
       fail(error);
     }
   };
-  const flush = () => call(pace.take(Date.now()));
+
+  const flush = () => {
+    timer.clear();
+    call(pace.take(Date.now()));
+  };
 
   return {
     interval,
+    isDeaf: !listener,
     change: pace.change,
     flush,
 
     /** @param {Told} notice */
     tell(notice) {
       if (!listener) return;
-      const now = Date.now();
-      const ready = pace.offer(notice, now);
-      if (ready) call(ready);
-      else timer ??= timers.set(flush, pace.wait(now));
+      const wait = pace.add(notice, Date.now());
+      if (wait > 0) timer.ensure(flush, wait);
+      else flush();
     },
 
-    /**
-     * Says that the room is live, if that is wanted and was not said before.
-     *
-     * @param {string} room
-     */
+    /** Says that the room is live, if that is wanted and was not said before. @param {string} room */
     welcome(room) {
       const isWanted = initial;
       initial = false;
@@ -64,7 +61,7 @@ export function createMember(listener, interval, initial, timers, fail) {
       const untold = listener && pace.take(0);
       listener = null;
       initial = false;
-      timers.clear(timer);
+      timer.clear();
       return untold;
     },
   };

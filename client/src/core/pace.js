@@ -9,29 +9,23 @@ import { createFold } from "./fold.js";
 export function createPace(interval) {
   let next = 0;
   const fold = createFold();
-
-  /** @param {number} now */
-  const take = (now) => {
-    next = now + interval;
-    return fold.take();
-  };
-
   return {
-    take,
-
-    /** How long what waits has to. @param {number} now */
-    wait: (now) => next - now,
-
     /**
-     * What to tell now, if it is time; else it waits. A clock that was set back makes nobody wait longer than before.
+     * Takes one in, and says how long it has to wait. A clock that was set back makes nobody wait longer than before.
      *
      * @param {Told} notice
      * @param {number} now
      */
-    offer(notice, now) {
+    add(notice, now) {
       fold.add(notice);
       next = Math.min(next, now + interval);
-      return now < next ? undefined : take(now);
+      return next - now;
+    },
+
+    /** What is to be told now. @param {number} now */
+    take(now) {
+      next = now + interval;
+      return fold.take();
     },
 
     /** @param {number} other */

@@ -10,25 +10,21 @@
  * @import { Told } from "./fold.js"
  * @import { Member } from "./member.js"
  * @import { Position } from "./positions.js"
- * @import { Timer, Timers } from "./timers.js"
+ * @import { Timers } from "./timers.js"
  */
-import { createBudget } from "./budget.js";
 import { createMember } from "./member.js";
-import { chunk, groupBySince } from "./positions.js";
+import { firstGroup } from "./positions.js";
 
-/** Between two flushes, and between two gatherings of what is left, whatever the app does. */
-const FLUSH_EVERY = 100;
-const SWEEP_EVERY = 500;
+/** Between two messages, whatever the app does: 500 cards scrolled by in three seconds make at most 40. */
+const FLUSH_EVERY = 75;
 /** What any daemon takes, until `welcome` tells more. */
 const LIMITS = { rooms_per_message: 100, message_bytes: 16_384 };
-/** Of a message, what is no room. */
-const OVERHEAD = 1024;
+/** More bytes than a room takes in a message. */
+const LONGEST_ROOM = 132;
 /** How long an error that may pass is waited for. */
 const RETRY_MS = 1000;
 /** Rooms whose position is remembered after they were left. */
 const MOST_IDLE = 4096;
-/** Positions that members may bring to a joined room at once. */
-const MOST_ASKS = 16;
 
 /** What stands for a room nobody wants. @type {RoomState} */
 const IDLE = Object.freeze({ state: "idle" });
@@ -38,14 +34,13 @@ const IDLE = Object.freeze({ state: "idle" });
  * @property {string} name
  * @property {Set<Member>} members
  * @property {Member} notices whoever listens to all rooms, at the pace of the fastest member
+ * @property {import("./timers.js").Timer} lingering while nobody is in it that is kept for one who comes back
  * @property {RoomState} state
  * @property {number} request the `subscribe` that is not answered yet; 0 for none
- * @property {Position} [position] where it is asked from; where it is joined, that of the connection counts
+ * @property {Position} [position] where it is to be asked from; where it is joined, that of the connection counts otherwise
  * @property {boolean} unproven whether something was missed that no position tells
- * @property {Map<string, number>} asks older positions that members brought to the joined room, and who asks
  */
 
-/** @typedef {{type: "subscribe" | "sync" | "unsubscribe", rooms: Room[], since?: string}} Request */
 
 /**
  * @param {{batch: number, linger: number, origin: string}} options
@@ -58,19 +53,14 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
   const rooms = new Map();
   /** Rooms that are not wanted any more, oldest first. @type {Set<Room>} */
   const idle = new Set();
-  /** Rooms without members that are kept, and until when. @type {Map<Room, number>} */
-  const leaving = new Map();
-  /** Rooms to be left on the wire. @type {Room[]} */
-  let departed = [];
+  /** Rooms to be left on the wire. @type {Set<Room>} */
+  const departed = new Set();
   /** Rooms of before this connection that were not answered yet. @type {Set<Room>} */
   const unsettled = new Set();
-  /** Rooms whose replay has not come yet. @type {Set<Room>} */
-  const replaying = new Set();
-  /** @type {Map<number, Request>} */
+  /** What each `subscribe` asked for. @type {Map<number, Room[]>} */
   const requests = new Map();
-  /** Those who wait for rooms; they say when they do not wait any more. @type {Set<() => unknown>} */
+  /** Those who wait for rooms, and look again whenever something happens. @type {Set<() => void>} */
   const waiters = new Set();
-  const budget = createBudget(Date.now());
 
   /** Sends while there is a connection. @type {((message: ClientMessage) => void) | undefined} */
   let send;
@@ -82,11 +72,7 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
   let spreadMs = 2000;
   let hasForgotten = false;
   let lastFlush = 0;
-  let lastSweep = 0;
-  /** @type {Timer | undefined} */
-  let flushTimer;
-  /** @type {Timer | undefined} */
-  let sweepTimer;
+  const flushing = timers.create();
 
   // Wishes: who wants which room.
 
@@ -98,16 +84,16 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
    */
   function join(name, member, since) {
     const room = rooms.get(name) ?? create(name, since);
-    const isNew = idle.delete(room);
-    leaving.delete(room);
+    room.lingering.clear();
+    // To be asked again for a room that is joined is all the same to the daemon.
+    departed.delete(room);
     room.members.add(member);
     setPace(room);
-    if (isNew) {
-      setState(room, "joining");
-      if (!room.position && since) room.position = { cursor: since, order: 0 };
-    }
-    if (since && room.position?.cursor !== since) ask(room, since);
-    if (isLive(room)) timers.set(() => catchUp(room, member), 0);
+    if (idle.delete(room)) setState(room, "joining");
+    if (since && !room.position && !room.request) room.position = { cursor: since, order: 0 };
+    // One position can be asked at a time, and two that differ are in no known order.
+    if (since && room.position?.cursor !== since) room.unproven = true;
+    if (isLive(room)) queueMicrotask(() => catchUp(room, member));
     plan(options.batch);
     onChange();
     return () => leave(room, member);
@@ -116,22 +102,16 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
   /** @type {(name: string, since?: string) => Room} */
   function create(name, since) {
     const notices = createMember((notice) => emit("notice", notice), 0, false, timers, fail);
-    const unproven = hasForgotten && !since;
     /** @type {Room} */
-    const room = { name, notices, unproven, members: new Set(), state: IDLE, request: 0, asks: new Map() };
+    const room = { name, notices, lingering: timers.create(), unproven: hasForgotten && !since, members: new Set(), state: IDLE, request: 0 };
     rooms.set(name, room);
     idle.add(room);
     return room;
   }
 
-  /** @type {(room: Room, since: string) => void} */
-  function ask(room, since) {
-    if (room.asks.size >= MOST_ASKS) room.unproven = true;
-    else if (!room.asks.has(since)) room.asks.set(since, 0);
-  }
-
   /** Tells a member that came to a joined room what nobody was there to hear. @type {(room: Room, member: Member) => void} */
   function catchUp(room, member) {
+    if (member.isDeaf) return;
     if (!member.welcome(room.name) && room.unproven) member.tell(unproven(room));
     room.unproven = false;
   }
@@ -144,113 +124,77 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
       setPace(room);
       // Those who came later rely on it.
       if (untold) for (const other of [...room.members]) other.tell(untold);
-      return;
+    } else {
+      room.notices.flush();
+      room.unproven ||= Boolean(untold);
+      room.lingering.set(() => rest(room), options.linger);
     }
-    room.notices.flush();
-    room.unproven ||= Boolean(untold) || room.asks.size > 0;
-    leaving.set(room, Date.now() + options.linger);
-    planSweep();
+    // Whoever waits for a room may have left it.
+    settle();
   }
 
   /** @param {Room} room */
   const setPace = (room) => room.notices.change(Math.min(...[...room.members].map(({ interval }) => interval)));
 
-  function planSweep() {
-    for (const due of leaving.values()) {
-      sweepTimer ??= timers.set(sweep, Math.max(due, lastSweep + SWEEP_EVERY) - Date.now());
-      break;
-    }
-  }
-
-  /** Leaves what nobody came back to. */
-  function sweep() {
-    sweepTimer = undefined;
-    lastSweep = Date.now();
-    for (const [room, due] of leaving) {
-      if (due > lastSweep) break;
-      rest(room);
-    }
-    // There is space for others now.
-    for (const room of rooms.values()) if (room.state.code === "limit_exceeded") setState(room, "joining");
-    planSweep();
-    flush();
-    settle();
-  }
-
-  /** @param {Room} room */
+  /** Leaves a room that nobody came back to. @param {Room} room */
   function rest(room) {
-    if (room.request || isLive(room)) departed.push(room);
-    for (const part of [leaving, unsettled, replaying]) part.delete(room);
+    if (room.request || isLive(room)) departed.add(room);
+    unsettled.delete(room);
     part(room);
-    room.asks.clear();
     setState(room, "idle");
     idle.add(room);
-    if (idle.size <= MOST_IDLE) return;
-    const [oldest] = idle;
-    idle.delete(oldest);
-    rooms.delete(oldest.name);
-    hasForgotten = true;
+    if (idle.size > MOST_IDLE) {
+      const [oldest] = idle;
+      idle.delete(oldest);
+      rooms.delete(oldest.name);
+      hasForgotten = true;
+    }
+    plan(options.batch);
+    settle();
   }
 
   /** Keeps where a room stands that is not joined any more. @param {Room} room */
   function part(room) {
     room.request = 0;
     if (!isLive(room)) return;
+    // What a member brought is in no known order with where the others are.
+    room.unproven ||= !position || room.position !== undefined;
     room.position = position;
-    room.unproven ||= !position;
   }
 
   // The wire: what is asked.
 
   /** @param {number} wait */
   function plan(wait) {
-    if (send) flushTimer ??= timers.set(flush, Math.max(wait, lastFlush + FLUSH_EVERY - Date.now()));
+    if (send) flushing.ensure(flush, Math.max(wait, lastFlush + FLUSH_EVERY - Date.now()));
   }
 
+  /** Whether there is something to ask: to come in, or what was missed. @param {Room} room */
+  const isOpen = (room) => room.members.size && (isLive(room) ? room.position : room.state.state === "joining");
+
+  const unasked = () => [...rooms.values()].filter((room) => !room.request && isOpen(room));
+
+  /** Sends one message; what does not fit waits for the next. */
   function flush() {
-    timers.clear(flushTimer);
-    flushTimer = undefined;
+    flushing.clear();
     if (!send) return;
     lastFlush = Date.now();
-    departed = request("unsubscribe", departed);
-    // Whoever was left and is wanted again is left first.
-    if (departed.length) return;
-    const joins = [];
-    /** @type {Map<string, Room[]>} */
-    const asks = new Map();
-    for (const room of rooms.values()) {
-      if (room.state.state === "joining" && !room.request) joins.push(room);
-      if (!isLive(room)) continue;
-      for (const [since, id] of room.asks) if (!id) asks.set(since, [...(asks.get(since) ?? []), room]);
+    // Who leaves makes space for others.
+    const isLeaving = departed.size > 0;
+    const { since, rooms: wanted } = isLeaving ? { rooms: [...departed] } : firstGroup(unasked());
+    if (!wanted.length) return;
+    const most = Math.max(Math.min(limits.rooms_per_message, limits.message_bytes / LONGEST_ROOM - 1) | 0, 1);
+    const asked = wanted.slice(0, most);
+    const id = ++lastId;
+    if (isLeaving) {
+      for (const room of asked) departed.delete(room);
+      for (const room of rooms.values()) if (room.state.code === "limit_exceeded") setState(room, "joining");
+    } else {
+      requests.set(id, asked);
+      for (const room of asked) room.request = id;
     }
-    for (const group of groupBySince(joins)) request("subscribe", group.rooms, group.since);
-    for (const [since, asking] of asks) request("sync", asking, since);
-  }
-
-  /**
-   * Asks in as many messages as it takes; returns what has to wait, because too many were sent.
-   *
-   * @param {Request["type"]} type
-   * @param {Room[]} asked
-   * @param {string} [since]
-   */
-  function request(type, asked, since) {
-    const parts = chunk(asked, limits.rooms_per_message, limits.message_bytes - OVERHEAD);
-    for (const [index, part] of parts.entries()) {
-      const wait = budget.take(Date.now());
-      if (wait) {
-        plan(wait);
-        return parts.slice(index).flat();
-      }
-      const id = ++lastId;
-      requests.set(id, { type, rooms: part, since });
-      for (const room of part) {
-        if (type === "subscribe") room.request = id;
-        if (type === "sync") room.asks.set(since ?? "", id);
-      }
-      send?.(/** @type {ClientMessage} */ ({ type, id, rooms: part.map(({ name }) => name), since }));
-    }
-    return [];
+    send({ type: isLeaving ? "unsubscribe" : "subscribe", id, rooms: asked.map(({ name }) => name), since });
+    if (departed.size || unasked().length) plan(0);
   }
 
   // The wire: what is answered and told.
@@ -261,13 +205,11 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
     const session = send;
     const asked = requests.get(id);
     const room = rooms.get(name);
+    requests.delete(id);
+    if (type === "welcome") limits = { ...limits, ...message.limits };
     // What is told counts once the listeners know; what is answered, as soon as it is answered.
-    const isAnswer = type === "subscribed" || type === "synced";
-    if (isAnswer) move(message, asked);
-    if (asked) {
-      requests.delete(id);
-      if (asked.type !== "unsubscribe") answered(id, asked, message);
-    }
+    if (type === "subscribed") move(message, asked);
+    if (asked) answered(id, asked, message);
     if (type === "invalidate" && typeof name === "string") invalidated(message, room);
     // A change of who knows which room may be any.
     else if (type === "resync" || type === "invalidate") resynced(message);
@@ -277,11 +219,11 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
     }
     if (type === "error" && !(asked && isPassing(message))) fail(new Error(`${message.code}: ${message.message}`));
     if (session !== send) return;
-    if (!isAnswer && type !== "welcome") move(message);
+    if (type !== "subscribed" && type !== "welcome") move(message);
     settle();
   }
 
-  /** @type {(message: any, asked?: Request) => void} */
+  /** @type {(message: any, asked?: Room[]) => void} */
   function move({ cursor, rooms }, asked) {
     if (typeof cursor !== "string" || cursor === position?.cursor) return;
     // Where a replay follows, it is an older position than those told before.
@@ -289,21 +231,16 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
     position = { cursor, order: isBack ? 0 : ++order };
   }
 
-  /** @type {(id: number, asked: Request, message: any) => void} */
-  function answered(id, { type, rooms: list, since = "" }, reply) {
-    const { rooms: statuses, retry_after_ms, code, message } = reply;
-    const answers = new Map(asArray(statuses).map((status) => [status?.room, status]));
-    const isToRetry = isPassing(reply);
-    if (isToRetry) plan(retry_after_ms ?? RETRY_MS);
-    for (const room of list) {
-      const isSync = type === "sync";
-      if ((isSync ? room.asks.get(since) : room.request) !== id) continue;
-      if (isSync && isToRetry) room.asks.set(since, 0);
-      else if (isSync) room.asks.delete(since);
+  /** @type {(id: number, asked: Room[], reply: any) => void} */
+  function answered(id, asked, reply) {
+    const answers = new Map(asArray(reply.rooms).map((status) => [status?.room, status]));
+    if (isPassing(reply)) plan(reply.retry_after_ms ?? RETRY_MS);
+    for (const room of asked) {
+      if (room.request !== id) continue;
       room.request = 0;
-      if (isToRetry) continue;
+      if (isPassing(reply)) continue;
       unsettled.delete(room);
-      const answer = answers.get(room.name) ?? { code, message };
+      const answer = answers.get(room.name) ?? reply;
       if (/^(live|replayed|resync)$/.test(answer.status)) entered(room, answer.status);
       else deny(room, "denied", answer);
     }
@@ -311,11 +248,9 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
 
   /** @type {(room: Room, status: RoomStatus["status"]) => void} */
   function entered(room, status) {
-    if (status === "replayed") replaying.add(room);
-    if (room.asks.size) plan(0);
     const isUnproven = status === "resync" || room.unproven;
-    room.unproven = false;
     room.position = undefined;
+    room.unproven = false;
     if (!isLive(room)) setState(room, "live");
     const others = [...room.members].filter((member) => !member.welcome(room.name));
     if (isUnproven) tell(room, unproven(room), others);
@@ -324,7 +259,6 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
   /** @type {(message: any, room?: Room) => void} */
   function invalidated({ changes, replayed = false }, room) {
     if (!room || !isLive(room)) return;
-    replaying.delete(room);
     if (!Array.isArray(changes) || !changes.every(isChange)) return tell(room, unproven(room));
     const noticed = changes.map((change) => ({ ...change, own: change.origin === options.origin }));
     tell(room, { type: "invalidate", room: room.name, changes: noticed, replayed });
@@ -335,14 +269,12 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
     if (spread_ms >= 0) spreadMs = spread_ms;
     for (const room of rooms.values()) {
       if (!isLive(room) || (Array.isArray(names) && !names.includes(room.name))) continue;
-      replaying.delete(room);
       tell(room, { ...unproven(room), ...(reason && { reason }) });
     }
   }
 
   /** @type {(room: Room, state: "denied" | "revoked", why: {code?: string, message?: string}) => void} */
   function deny(room, state, { code = "internal", message = "" }) {
-    replaying.delete(room);
     setState(room, state, { code, message });
     fail(Object.assign(new Error(`${room.name} is ${state}: ${code} ${message}`), { room: room.name, code }));
   }
@@ -371,22 +303,25 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
   const isLive = (room) => room.state.state === "live";
 
   function settle() {
-    for (const isOver of waiters) if (isOver()) waiters.delete(isOver);
+    for (const check of waiters) check();
     onChange();
   }
 
-  /** Waits until `isDone`, or fails with what it throws. @param {() => boolean} isDone @returns {Promise<void>} */
-  const until = (isDone) =>
+  /** Waits until `isDone`, or fails with what it throws. @type {(isDone: () => unknown, signal?: AbortSignal) => Promise<void>} */
+  const until = (isDone, signal) =>
     new Promise((resolve, reject) => {
-      const isOver = () => {
+      const check = () => {
         try {
-          return isDone() && (resolve(), true);
+          signal?.throwIfAborted();
+          if (!isDone()) return;
+          resolve();
         } catch (error) {
           reject(error);
-          return true;
         }
+        waiters.delete(check);
       };
-      if (!isOver()) waiters.add(isOver);
+      waiters.add(check);
+      check();
     });
 
   /** @param {string} name */
@@ -399,13 +334,13 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
     size: () => rooms.size - idle.size,
     isSettled: () => !unsettled.size,
 
-    /** @param {string} name */
-    live: (name) =>
+    /** @type {(name: string, signal?: AbortSignal) => Promise<void>} */
+    live: (name, signal) =>
       until(() => {
         const now = state(name);
-        if (now.code || now.state === "idle") throw Object.assign(new Error(`${name}: ${now.message ?? "left"}`), now);
+        if (now.code || now.state === "idle") throw Object.assign(new Error(`${name} is ${now.code ?? "left"}`), now);
         return now.state === "live";
-      }),
+      }, signal),
 
     /**
      * Asks what was missed since the last message.
@@ -414,9 +349,10 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
      */
     async sync(names = [...rooms.keys()]) {
       const asked = names.flatMap((name) => rooms.get(name) ?? []);
-      for (const room of asked) if (isLive(room) && position) ask(room, position.cursor);
+      for (const room of asked) if (isLive(room) && !room.request) room.position ??= position;
       flush();
-      await until(() => !asked.some((room) => room.state.state === "joining" || (isLive(room) && (room.asks.size || replaying.has(room)))));
+      // The last message of a replay is the first that moves on.
+      await until(() => position?.order !== 0 && !asked.some(isOpen));
       for (const room of asked) for (const member of [...room.members, room.notices]) member.flush();
     },
 
@@ -431,21 +367,13 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
       flush();
     },
 
-    /** @param {any} told */
-    limit(told) {
-      for (const [name, most] of Object.entries(told ?? {})) if (most > 0) limits = { ...limits, [name]: most };
-    },
-
     /** The connection is gone: each room keeps where it stood. */
     detach() {
       send = undefined;
-      timers.clear(flushTimer);
-      flushTimer = undefined;
-      departed = [];
-      for (const gone of [unsettled, replaying, requests]) gone.clear();
+      flushing.clear();
+      for (const gone of [departed, unsettled, requests]) gone.clear();
       for (const room of rooms.values()) {
         part(room);
-        for (const since of room.asks.keys()) room.asks.set(since, 0);
         if (!idle.has(room)) setState(room, "joining");
       }
       position = undefined;
@@ -454,9 +382,10 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
     /** Somebody else: nothing of this one is left. */
     clear() {
       const known = [...rooms.values()];
-      for (const gone of [rooms, idle, leaving]) gone.clear();
+      for (const gone of [rooms, idle]) gone.clear();
       hasForgotten = false;
       for (const room of known) {
+        room.lingering.clear();
         for (const member of [...room.members, room.notices]) member.close();
         room.members.clear();
         room.state = IDLE;

@@ -3,48 +3,37 @@
  *
  * @import { Status } from "../types.js"
  * @import { Emitter } from "./emitter.js"
- * @import { Timer, Timers } from "./timers.js"
+ * @import { Timers } from "./timers.js"
  */
 
-/** Where there is no browser, and before anything happens. @type {Status} */
-export const INITIAL = Object.freeze({
-  state: "idle",
-  live: false,
-  lost: false,
-  stale: false,
-  since: 0,
-  attempt: 0,
-  user: null,
-});
+/** Before anything happens, and where there is no browser. @type {Status} */
+const INITIAL = { state: "idle", live: false, lost: false, stale: false, since: 0, attempt: 0, user: null };
 
 /**
  * @param {number} lostAfter
  * @param {Emitter} emitter
  * @param {Timers} timers
  */
-export function createStatus(lostAfter, emitter, timers) {
-  let status = INITIAL;
-  /** @type {Timer | undefined} */
-  let timer;
+export function createStatus(lostAfter, { emit }, timers) {
+  let status = Object.freeze(INITIAL);
+  const timer = timers.create();
 
   /** @param {Partial<Status>} patch */
   function set(patch) {
-    const next = { ...status, ...patch };
-    const isChanged = /** @type {(keyof Status)[]} */ (Object.keys(next)).some((key) => next[key] !== status[key]);
-    if (!isChanged) return;
-    const wasLost = status.lost;
-    if (next.state !== status.state) next.since = Date.now();
+    const before = status;
+    const next = { ...before, ...patch };
+    const { state, code } = next;
+    if (/** @type {(keyof Status)[]} */ (Object.keys(next)).every((key) => next[key] === before[key])) return;
+    if (state !== before.state) next.since = Date.now();
     // Whoever asked for no connection misses none.
-    const isAway = next.state !== "connected" && next.state !== "idle" && !(next.state === "closed" && !next.code);
-    if (!isAway) {
-      next.lost = false;
-      timers.clear(timer);
-      timer = undefined;
-    } else if (!next.lost) timer ??= timers.set(() => (timer = undefined, set({ lost: true })), lostAfter);
+    const isAway = state !== "connected" && state !== "idle" && (state !== "closed" || code);
+    next.lost &&= Boolean(isAway);
+    if (!isAway) timer.clear();
+    else if (!next.lost) timer.ensure(() => set({ lost: true }), lostAfter);
     status = Object.freeze(next);
-    emitter.emit("status", status);
-    if (status.lost && !wasLost) emitter.emit("lost", status);
-    if (wasLost && status.state === "connected") emitter.emit("restored", status);
+    emit("status", next);
+    if (next.lost && !before.lost) emit("lost", next);
+    if (before.lost && state === "connected") emit("restored", next);
   }
 
   return { set, get: () => status };

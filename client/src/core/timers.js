@@ -1,40 +1,47 @@
 /** Timers that keep no Node process alive and can all be cleared at once. */
 
 /** @typedef {ReturnType<typeof createTimers>} Timers */
-/** @typedef {ReturnType<typeof setTimeout>} Timer */
-
-/** The longest wait that `setTimeout` knows; a longer one would end at once. */
-const LONGEST = 2 ** 31 - 1;
+/** @typedef {ReturnType<Timers["create"]>} Timer */
 
 export function createTimers() {
-  /** @type {Set<Timer>} */
-  const timers = new Set();
+  /** Those that are set. @type {Set<() => void>} */
+  const running = new Set();
   return {
-    /**
-     * @param {() => void} act
-     * @param {number} ms
-     * @returns {Timer}
-     */
-    set(act, ms) {
-      const timer = setTimeout(() => {
-        timers.delete(timer);
-        act();
-      }, Math.min(Math.max(ms, 0), LONGEST));
-      timers.add(timer);
-      // In browsers a timer is a number.
-      /** @type {{unref?: () => void}} */ (timer).unref?.();
+    /** One that can be set again and again. */
+    create() {
+      /** @type {any} */
+      let handle;
+      const clear = () => {
+        clearTimeout(handle);
+        handle = undefined;
+        running.delete(clear);
+      };
+      const timer = {
+        clear,
+        isSet: () => handle !== undefined,
+
+        /** Instead of what it was set to. @type {(act: () => void, ms: number) => void} */
+        set(act, ms) {
+          clear();
+          running.add(clear);
+          handle = setTimeout(() => {
+            clear();
+            act();
+          }, ms);
+          // In browsers it is a number.
+          handle.unref?.();
+        },
+
+        /** Unless it is set. @type {(act: () => void, ms: number) => void} */
+        ensure(act, ms) {
+          if (!handle) timer.set(act, ms);
+        },
+      };
       return timer;
     },
 
-    /** @param {Timer | undefined} timer */
-    clear(timer) {
-      clearTimeout(timer);
-      timers.delete(/** @type {Timer} */ (timer));
-    },
-
     clearAll() {
-      timers.forEach(clearTimeout);
-      timers.clear();
+      for (const clear of running) clear();
     },
   };
 }

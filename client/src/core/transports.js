@@ -1,94 +1,68 @@
 /**
  * Which way messages come: by WebSocket, or where these do not get through, by server-sent events.
  *
- * @import { ClientOptions } from "../types.js"
- * @import { Timer, Timers } from "./timers.js"
+ * @import { Options } from "./client.js"
+ * @import { Timers } from "./timers.js"
  * @import { Ears, Link } from "./websocket.js"
  */
-import { openEvents } from "./events.js";
 import { openWebSocket } from "./websocket.js";
 
 /** @typedef {ReturnType<typeof createTransports>} Transports */
 
 /** WebSockets that fail, in a row and before any was welcomed, before another way is tried. */
 const MOST_FAILURES = 2;
-/** How often WebSockets are tried again. */
-const TRIAL_MS = 300_000;
-
-/** Where the daemon is, as far as this page knows. @param {ClientOptions} options */
-export function address({ url = "/ws" }) {
+/** Where the daemon is, as far as this page knows. @param {Options} options */
+export function address({ url }) {
   const found = new URL(url, globalThis.location?.href);
   found.protocol = found.protocol.replace("http", "ws");
   return found;
 }
 
 /**
- * @param {ClientOptions} options
+ * @param {Options} options
  * @param {Timers} timers
  * @param {() => void} reopen WebSockets get through by now
  */
 export function createTransports(options, timers, reopen) {
-  const { transport = "auto", getToken, EventSource = globalThis.EventSource } = options;
+  const { transport, WebSocket, EventSource } = options;
   // A stream has no way to send a token.
-  const hasEvents = transport !== "websocket" && EventSource && !getToken;
-  /** @type {"websocket" | "sse"} */
-  let kind = hasEvents && transport === "sse" ? "sse" : "websocket";
+  let hasEvents = transport !== "websocket" && EventSource && !options.getToken;
+  let isEvents = hasEvents && transport === "sse";
   let failures = 0;
-  /** @type {Link | undefined} */
-  let trial;
-  /** @type {Timer | undefined} */
-  let timer;
+  /** Most pages never need it. @type {typeof import("./events.js") | undefined} */
+  let events;
 
   /** @param {Ears} ears */
-  const socket = (ears) => openWebSocket(address(options).href, options.WebSocket ?? globalThis.WebSocket, ears);
+  const socket = (ears) => openWebSocket(address(options).href, WebSocket, ears);
 
-  /** Finds out beside the stream whether WebSockets get through. */
-  function tryWebSocket() {
-    timers.clear(timer);
-    if (kind !== "sse" || transport === "sse") return;
-    timer = timers.set(tryWebSocket, TRIAL_MS);
-    trial?.close(1000);
-    trial = socket({
-      open() {},
-      message() {
-        end();
-        kind = "websocket";
-        reopen();
-      },
-      close: () => (trial = undefined),
-    });
-  }
-
-  function end() {
-    timers.clear(timer);
-    trial?.close(1000);
-    trial = undefined;
+  function leaveEvents() {
+    isEvents = false;
+    reopen();
   }
 
   return {
-    end,
-    kind: () => kind,
-    wake: tryWebSocket,
+    /** @returns {"sse" | "websocket"} */
+    kind: () => (isEvents ? "sse" : "websocket"),
+
+    /** Before each `open`. A bundler makes a file of its own of this; the path has to be literal for that. */
+    async load() {
+      if (isEvents) events ??= await import("./events.js");
+    },
 
     /** @param {Ears} ears @returns {Link} */
-    open: (ears) => (kind === "sse" ? openEvents(address(options), EventSource, timers, ears) : socket(ears)),
-
-    welcomed() {
-      if (kind === "websocket") failures = -Infinity;
-      else {
-        timers.clear(timer);
-        timer = timers.set(tryWebSocket, TRIAL_MS);
-      }
+    open(ears) {
+      if (!isEvents || !events) return socket(ears);
+      return events.openEvents(address(options), EventSource, timers, ears, transport === "auto" && socket, leaveEvents);
     },
 
     /** @param {boolean} hadWelcome */
     lost(hadWelcome) {
-      end();
-      if (!hasEvents || transport !== "auto" || hadWelcome) return;
-      if (kind === "sse") {
-        kind = "websocket";
-        failures = 0;
-      } else if (++failures >= MOST_FAILURES) kind = "sse";
+      // Where a WebSocket got through once, it does again.
+      if (hadWelcome) hasEvents &&= isEvents;
+      else if (hasEvents && transport === "auto") {
+        failures = isEvents ? 0 : failures + 1;
+        isEvents = failures >= MOST_FAILURES;
+      }
     },
   };
 }

@@ -7,17 +7,16 @@
 /**
  * @typedef {object} Link one connection, whichever way messages come
  * @property {(message: ClientMessage) => void} send
- * @property {(code: number) => void} close says goodbye; nothing is heard afterwards
+ * @property {() => void} close politely; nothing is heard afterwards
+ * @property {() => void} [wake] what kept a better way from getting through may be over
  */
 
 /**
  * @typedef {object} Ears what is heard of a link
  * @property {() => void} open
- * @property {(text: unknown) => void} message
+ * @property {(text: any) => void} message
  * @property {(code: number, reason: string) => void} close at most once, and nothing after it
  */
-
-const SUBPROTOCOL = "pgbell.v1";
 
 /**
  * @param {string} url
@@ -26,26 +25,17 @@ const SUBPROTOCOL = "pgbell.v1";
  * @returns {Link}
  */
 export function openWebSocket(url, WebSocket, ears) {
-  const socket = new WebSocket(url, SUBPROTOCOL);
-  let isOver = false;
-  /** @type {<E>(hear: (event: E) => void) => (event: E) => void} */
-  const unlessOver = (hear) => (event) => {
-    if (!isOver) hear(event);
-  };
-  socket.onopen = unlessOver(() => ears.open());
-  socket.onmessage = unlessOver((event) => ears.message(event.data));
-  socket.onclose = unlessOver((event) => {
-    isOver = true;
-    ears.close(event.code, event.reason);
-  });
+  const socket = new WebSocket(url, "pgbell.v1");
+  socket.onopen = ears.open;
+  socket.onmessage = ({ data }) => ears.message(data);
+  socket.onclose = ({ code, reason }) => ears.close(code, reason);
+  // A close follows and tells. But in Node, with package `ws`, an error that nobody listens to ends the process.
+  socket.onerror = () => {};
   return {
-    send(message) {
-      if (!isOver && socket.readyState === 1) socket.send(JSON.stringify(message));
-    },
-    close(code) {
-      if (isOver) return;
-      isOver = true;
-      socket.close(code);
+    send: (message) => socket.readyState === 1 && socket.send(JSON.stringify(message)),
+    close() {
+      socket.onopen = socket.onmessage = socket.onclose = null;
+      socket.close(1000);
     },
   };
 }

@@ -92,8 +92,14 @@ export function bindQueryClient(client, queryClient, options = {}) {
     const pace = Number(throttle?.(query) ?? query.meta?.throttle ?? 0);
     wait = Math.max(wait, Math.min(pace, fetched + pace - now));
     if (now + wait >= due) return;
-    record.due = now + wait;
-    wait ? setTimeout(wake, wait) : wake();
+    const at = (record.due = now + wait);
+    // Due is what its timer says: the clock rounds, and may be set back.
+    wait ? setTimeout(() => (record.due === at && (record.due = 0), wake()), wait) : wake();
+  };
+
+  /** Whoever is told twice of the same keeps its moment. @param {QueryRecord} record @param {number} spreadMs */
+  const resync = (record, spreadMs) => {
+    if (record.due === Infinity) touch(record, isHidden() || ++burst > AT_ONCE ? Math.random() * spreadMs : 0);
   };
 
   /** @param {QueryRecord} record */
@@ -103,7 +109,10 @@ export function bindQueryClient(client, queryClient, options = {}) {
   const join = (record, names) => {
     const { stop } = record;
     const since = cursorOf(record);
-    Object.assign(record, { rooms: names, since, stop: client.subscribe(names, null, { since, throttle: 0 }) });
+    // All that is told comes by `onNotice`, but for what only those are told who came to a room that was joined.
+    /** @param {Notice} notice */
+    const listener = (notice) => notice.type === "resync" && resync(record, notice.spreadMs);
+    Object.assign(record, { rooms: names, since, stop: client.subscribe(names, listener, { since, throttle: 0 }) });
     stop?.();
     for (const room of names) onRoom(room, client.getRoom(room));
   };
@@ -164,9 +173,8 @@ export function bindQueryClient(client, queryClient, options = {}) {
   /** @param {Notice} notice */
   const onNotice = (notice) => {
     const { type, room } = notice;
-    if (type === "resync") {
-      for (const record of dependents(room)) touch(record, isHidden() || ++burst > AT_ONCE ? Math.random() * notice.spreadMs : 0);
-    } else if (type === "invalidate" && !(own === "skip" && notice.changes.every((change) => change.own))) {
+    if (type === "resync") dependents(room).forEach((record) => resync(record, notice.spreadMs));
+    else if (type === "invalidate" && !(own === "skip" && notice.changes.every((change) => change.own))) {
       for (const change of notice.changes) dependents(room, change).forEach((record) => touch(record));
     }
   };

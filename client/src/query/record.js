@@ -37,25 +37,18 @@ export const createRecord = (query) => ({ query, due: Infinity, fetched: 0, room
 export function act(record, { type, meta, manual, state }, now) {
   const { covered } = record;
   const isFetch = type === "fetch";
-  if (state) {
+  if (isFetch && !meta?.fetchMore) {
+    Object.assign(record, { covered: true, due: Infinity, fetched: now });
+  } else if (covered && (isFetch || state?.fetchStatus)) {
+    // One of a further page only took its place, or it was cancelled, which puts back what was there before.
+    Object.assign(record, { covered: false, due: Infinity });
+    return isFetch ? 0 : CANCELLED;
+  } else if (state) {
     // Restored, or brought by the server: who knows when that was read.
     record.fetched = 0;
-    // What a fetch ends with that is cancelled: it puts back what was there before.
-    if (!state.fetchStatus) return;
-  } else if (isFetch && !meta?.fetchMore) {
-    record.covered = true;
-    record.due = Infinity;
-    record.fetched = now;
-    return;
-  } else if (!isFetch) {
+  } else if (type === "error" || (type === "success" && !manual)) {
     // A write by hand says nothing of the fetch that runs, nor does an attempt that is made again.
-    if (type === "error" || (type === "success" && !manual)) record.covered = false;
-    if (type === "success" && record.fetched) record.foreign = false;
-    return;
+    record.covered = false;
+    if (record.fetched && type === "success") record.foreign = false;
   }
-  record.covered = false;
-  if (!covered) return;
-  record.due = Infinity;
-  // The other way to lose a fetch: one of a further page only takes its place.
-  return isFetch ? 0 : CANCELLED;
 }

@@ -1,6 +1,8 @@
 //! The browser client at `/client.js`, so that a page needs no package manager; and the wire at
 //! `/asyncapi.json`, for those who write a client of their own.
 //!
+//! `/client.js` loads `/client.events.js` by itself, and only where WebSockets do not get through.
+//!
 //! The scripts beside this file are built by `npm run build` in `client/`, the document by a test (see
 //! `src/description/`). They are committed, so that building the daemon takes no Node, and what it serves is of
 //! its own version.
@@ -13,10 +15,20 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const JSON: &str = "application/json";
 
 /// Path, content type and content of each file.
-const FILES: [(&str, &str, &str); 5] = [
+const FILES: [(&str, &str, &str); 7] = [
     ("/asyncapi.json", JSON, include_str!("asyncapi.json")),
     ("/client.js", SCRIPT, include_str!("client.js")),
     ("/client.js.map", JSON, include_str!("client.js.map")),
+    (
+        "/client.events.js",
+        SCRIPT,
+        include_str!("client.events.js"),
+    ),
+    (
+        "/client.events.js.map",
+        JSON,
+        include_str!("client.events.js.map"),
+    ),
     (
         "/client.global.js",
         SCRIPT,
