@@ -39,14 +39,14 @@ export type ErrorCode =
   | "limit_exceeded"
   /** What was missed since this position cannot be told. */
   | "cursor_unrecoverable"
+  /** Too much is asked at once. */
+  | "rate_limited"
   /** No token, or one of nobody. */
   | "unauthorized"
   /** The token is too old. */
   | "token_expired"
   /** The client may not do this, or there is no such room. */
   | "forbidden"
-  /** The client asked too often. */
-  | "rate_limited"
   /** The daemon has no database yet. */
   | "not_ready"
   /** The daemon failed. */
@@ -273,7 +273,7 @@ export type ServerMessage =
       retryable: boolean;
       /** The request's. */
       id?: number;
-      /** When the same request can succeed. */
+      /** When, if that is known. */
       retry_after_ms?: number;
       /** The room it is about. */
       room?: string;
@@ -320,7 +320,7 @@ export interface CloseCodes {
   too_big: 1009;
   /** The token is none, or of nobody. */
   unauthorized: 4000;
-  /** Pages of this origin may not connect. */
+  /** The page that connects may not, from a browser. */
   origin_forbidden: 4001;
   /** None of the subprotocols the client offers is spoken here. */
   unsupported_protocol: 4002;
@@ -336,7 +336,7 @@ export interface CloseCodes {
   overloaded: 4101;
   /** The client did not read what it was sent. */
   slow_consumer: 4102;
-  /** The client asked too often. */
+  /** The client says too much, or comes too often. */
   rate_limited: 4103;
   /** The client did not say who it is in time. */
   auth_timeout: 4104;
