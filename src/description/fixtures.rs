@@ -202,7 +202,7 @@ fn messages<'a>(product: &'a Room, changes: &'a [Folded]) -> Vec<(&'a str, Serve
             },
         ),
         (
-            "error_rate_limited",
+            "error-rate-limited",
             ServerMessage::Error {
                 id: id(),
                 code: ErrorCode::RateLimited,
