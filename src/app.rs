@@ -15,10 +15,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, info};
 
 use crate::{
+    access::{self, Access, Guard},
     capture::{Capture, Transport},
     coalesce,
     config::Config,
-    gateway::{self, Capacity, Certificates, DemoPage, Edge, Gateway, Listener, TlsError},
+    gateway::{self, Capacity, Certificates, DemoPage, Edge, Gateway, Listener, Tickets, TlsError},
     hub::{self, Hub, OutboxLimits, Settings},
     interest::Interest,
     protocol::Limits,
@@ -45,6 +46,9 @@ pub enum Error {
     /// TLS cannot be spoken with these files.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Keys or rules that cannot work.
+    #[error("{0}")]
+    Access(#[from] access::Invalid),
     /// A stage ended although nobody told it to.
     #[error("the {0} stage has died")]
     StageDied(&'static str),
@@ -79,6 +83,7 @@ pub struct App {
     local_addr: SocketAddr,
     operator: Option<Listener>,
     certificates: Option<Certificates>,
+    access: Access,
     demo: Option<DemoPage>,
 }
 
@@ -86,7 +91,7 @@ impl App {
     /// Binds the listening socket; nothing runs yet.
     ///
     /// # Errors
-    /// When the address is taken or not ours.
+    /// When the address is taken or not ours, or nobody can decide by `[access]`.
     pub fn bind(config: Config) -> Result<Self, Error> {
         let addr = config.gateway.listen;
         let listen = |source| Error::Listen { addr, source };
@@ -96,7 +101,7 @@ impl App {
     /// Serves a socket that listens already; nothing runs yet.
     ///
     /// # Errors
-    /// When the system does not tell its address.
+    /// When the system does not tell its address, or nobody can decide by `[access]`.
     pub fn on(listener: Listener, config: Config) -> Result<Self, Error> {
         let addr = config.gateway.listen;
         let listen = |source| Error::Listen { addr, source };
@@ -106,6 +111,7 @@ impl App {
             .map(|addr| Listener::bind(addr).map_err(|source| Error::Listen { addr, source }));
         let certificates = Certificates::load(&config.gateway.tls)?;
         Ok(Self {
+            access: Access::new(&config.access)?,
             config,
             listener,
             local_addr,
@@ -167,9 +173,20 @@ impl App {
         let closing = CancellationToken::new();
         let config = self.config;
 
+        let link = access::Link {
+            url: config.database.url.reveal().to_owned(),
+            connect_timeout: config.database.connect_timeout,
+        };
+        let guard = Guard::new(self.access, &config.access, link, metrics.clone());
         let interest = Interest::default();
         let (asked, questions) = mpsc::channel(1);
-        let hub = Hub::new(settings(&config), interest.clone(), asked, metrics.clone());
+        let hub = Hub::new(
+            settings(&config),
+            interest.clone(),
+            asked,
+            guard.clone(),
+            metrics.clone(),
+        );
         let capture = Capture {
             database: config.database.clone(),
             log: config.log.clone(),
@@ -184,6 +201,8 @@ impl App {
             certificates: self.certificates,
             outbox: outbox_limits(&config),
             hub: handle,
+            guard: guard.clone(),
+            tickets: Tickets::default(),
             status: watched.clone(),
             metrics: metrics.clone(),
             capacity: Capacity::of_process(&config.gateway),
@@ -209,6 +228,7 @@ impl App {
             coalesce: tokio::spawn(coalesce),
             hub: tokio::spawn(hub.run(commands, flushes, watched, flushed)),
             gateway: others.spawn(gateway::serve(gateway, self.listener)),
+            keys: tokio::spawn(async move { guard.keep_keys().await }),
             sessions,
             others,
             draining,
@@ -252,6 +272,8 @@ struct Running {
     coalesce: JoinHandle<()>,
     hub: JoinHandle<()>,
     gateway: JoinHandle<()>,
+    /// Fetches the keys that issuers publish; ends at once where none do.
+    keys: JoinHandle<()>,
     sessions: TaskTracker,
     others: TaskTracker,
     draining: CancellationToken,
@@ -304,6 +326,7 @@ impl Running {
             &mut self.coalesce,
             &mut self.hub,
             &mut self.gateway,
+            &mut self.keys,
         ] {
             task.abort();
             if !task.is_finished() {

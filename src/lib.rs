@@ -32,7 +32,8 @@
 //! - What clients that come back are told: `hub/memory/`, then `hub/resume.rs` and
 //!   `capture/history.rs`.
 //! - What a statement would tell, asked of the same code: `cli/triggers/trace/`.
-//! - Who may join which room: `access/token.rs`, then `access/pattern.rs` and `access/rules.rs`.
+//! - Who may join which room: `access/token.rs`, then `access/pattern.rs` and `access/rules.rs`; in sessions:
+//!   `gateway/rights.rs`, and `hub/control.rs` for rights that are taken away.
 //! - How it all starts and stops: [`app`].
 //! - What others read of the wire: `description/`, which is for tests only.
 //! - All of it at work: `tests/writers.rs`, which reads as a list of promises; and judged from
@@ -58,7 +59,7 @@
 //! | 3 | [`protocol`] | the wire, and JSON |
 //! | 2 | [`invalidation`] | how changes fold |
 //! | 2 | [`history`] | what clients missed, as asked and answered |
-//! | 1 | [`access`] | signatures, and a client for published keys; who may join which room |
+//! | 1 | [`access`] | signatures, a client for published keys, tokio-postgres; who may join which room |
 //! | 1 | [`change`], [`interest`], [`catalogue`] | a row of the log, as read; which rooms somebody is in; events and rooms by name |
 //! | 0 | [`cursor`], [`room`], [`secret`], [`status`], [`telemetry`], [`backoff`], [`sabotage`] | values, counters |
 //!
@@ -68,9 +69,8 @@
 //!
 //! - No stage imports another: `capture`, `coalesce` and `hub` do not know that the others exist, and
 //!   `gateway` knows the hub alone.
-//! - No SQL driver outside `capture`, `install` and `demo`; no axum outside `gateway` and `demo`; no figment
-//!   outside `config`; no clap outside `cli`; no JWT outside `access`,
-//!   no TLS outside `access` and `gateway`.
+//! - No SQL driver outside `capture`, `access`, `install` and `demo`; no axum outside `gateway` and `demo`; no figment
+//!   outside `config`; no clap outside `cli`; no JWT outside `access`; no TLS outside `access` and `gateway`.
 //! - No clock and no await in what decides: `window`, `doorbell`, `registry`, `folding`, `drain`,
 //!   `epoch`, `invalidation`, `cursor`, `token`, `jwks`, `rules`. They take `now`; their drivers wait.
 //!
@@ -80,6 +80,7 @@
 //! - No cursor on the wire passes a change that still waits in a window.
 //! - No read of the log skips a commit, and none waits for a running transaction.
 //! - No connection that listens is ever in a transaction, or waits for anything downstream.
+//! - Nobody is told of a room without the right to be there: what takes rights away is heeded first.
 //! - No client can make another one wait: the hub writes what a socket takes at once, and no more.
 //! - No log row can fail a business write: nothing that an author fills is checked in the database.
 //!   What is odd is read in the way that tells clients more.

@@ -125,6 +125,27 @@ pub enum ServerMessage<'a> {
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         replayed: bool,
     },
+    /// Reply to `auth`.
+    Authenticated {
+        /// The request's.
+        id: Option<Number>,
+        /// Who the client is.
+        user: &'a str,
+        /// How long the connection may stay with this token.
+        expires_in_ms: u64,
+    },
+    /// The client is in this room no longer, and nothing more of it follows.
+    Revoked {
+        /// The room.
+        room: &'a Room,
+        /// `forbidden`: it may not be; `not_ready` or `rate_limited`: nobody could tell, so it may ask again.
+        code: ErrorCode,
+    },
+    /// The connection is closed unless a newer token comes.
+    TokenExpiring {
+        /// When.
+        in_ms: u64,
+    },
     /// Refetch everything of these rooms.
     Resync {
         /// Which.
@@ -187,7 +208,18 @@ pub enum ServerMessage<'a> {
     },
 }
 
-impl ServerMessage<'_> {
+impl<'a> ServerMessage<'a> {
+    /// A request that failed for this reason.
+    pub fn error(id: Option<Number>, code: ErrorCode, message: &'a str) -> Self {
+        Self::Error {
+            id,
+            code,
+            message,
+            retryable: code.is_retryable(),
+            retry_after_ms: code.retry_after_ms(),
+        }
+    }
+
     /// The JSON text.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self)
@@ -242,6 +274,17 @@ impl RoomStatus {
             code: Some(ErrorCode::CursorUnrecoverable),
             message: Some(message.into()),
         }
+    }
+
+    /// A room that the client may not join, or that there is not: which of the two is nobody's business.
+    pub fn forbidden(room: String) -> Self {
+        Self::denied(room, ErrorCode::Forbidden, "no such room for you")
+    }
+
+    /// A room of which nobody can tell now whether the client may join it.
+    pub fn undecided(room: String, code: ErrorCode) -> Self {
+        let message = "nobody can tell now whether you may join: ask again a little later";
+        Self::denied(room, code, message)
     }
 
     /// A room the client may not be in.
@@ -303,11 +346,27 @@ pub enum ErrorCode {
     LimitExceeded,
     /// What was missed since this position cannot be told.
     CursorUnrecoverable,
+    /// No token, or one that is not accepted.
+    Unauthorized,
+    /// The token is too old: a newer one is needed.
+    TokenExpired,
+    /// The client may not join this room, or there is no such room.
+    Forbidden,
     /// Too much is asked at once.
     RateLimited,
+    /// What is needed to answer cannot be reached now.
+    NotReady,
 }
 
 impl ErrorCode {
+    /// Time after which something that cannot be answered now is worth asking again.
+    const RETRY_AFTER_MS: u64 = 1_000;
+
+    /// When the same request may succeed, where it may.
+    pub fn retry_after_ms(self) -> Option<u64> {
+        self.is_retryable().then_some(Self::RETRY_AFTER_MS)
+    }
+
     /// The name on the wire and in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -315,17 +374,25 @@ impl ErrorCode {
             Self::BadRequest => "bad_request",
             Self::LimitExceeded => "limit_exceeded",
             Self::CursorUnrecoverable => "cursor_unrecoverable",
+            Self::Unauthorized => "unauthorized",
+            Self::TokenExpired => "token_expired",
+            Self::Forbidden => "forbidden",
             Self::RateLimited => "rate_limited",
+            Self::NotReady => "not_ready",
         }
     }
 
     /// Whether the same request can succeed later without a change.
     pub fn is_retryable(self) -> bool {
         match self {
-            Self::RateLimited => true,
-            Self::BadRoom | Self::BadRequest | Self::LimitExceeded | Self::CursorUnrecoverable => {
-                false
-            }
+            Self::RateLimited | Self::NotReady => true,
+            Self::BadRoom
+            | Self::BadRequest
+            | Self::LimitExceeded
+            | Self::CursorUnrecoverable
+            | Self::Unauthorized
+            | Self::TokenExpired
+            | Self::Forbidden => false,
         }
     }
 }
@@ -349,20 +416,28 @@ pub enum CloseReason {
     InvalidText,
     /// The client's message is larger than allowed.
     TooBig,
+    /// The client came with a token that is not accepted.
+    Unauthorized,
     /// The page that connects may not, from a browser.
     OriginForbidden,
     /// None of the subprotocols the client offers is spoken here.
     UnsupportedProtocol,
     /// The daemon has as many connections as it may have.
     ConnectionLimit,
+    /// Somebody said that the client may not be here any more.
+    Revoked,
     /// The daemon failed, or has no database to welcome the client with.
     ServerError,
     /// The client did not read what it was sent.
     SlowConsumer,
+    /// The client neither said who it is nor joined a room in time.
+    AuthTimeout,
     /// The client says too much, or comes too often.
     RateLimited,
     /// The client did not answer a ping.
     NoPong,
+    /// The client's token is too old: it may come back with a newer one.
+    TokenExpired,
     /// The daemon is stopping.
     Draining,
 }
@@ -376,13 +451,17 @@ impl CloseReason {
             Self::UnsupportedData => 1003,
             Self::InvalidText => 1007,
             Self::TooBig => 1009,
+            Self::Unauthorized => 4000,
             Self::OriginForbidden => 4001,
             Self::UnsupportedProtocol => 4002,
             Self::ConnectionLimit => 4004,
+            Self::Revoked => 4005,
             Self::ServerError => 4100,
             Self::SlowConsumer => 4102,
+            Self::AuthTimeout => 4104,
             Self::RateLimited => 4103,
             Self::NoPong => 4105,
+            Self::TokenExpired => 4200,
             Self::Draining => 4201,
         }
     }
@@ -395,13 +474,17 @@ impl CloseReason {
             Self::UnsupportedData => "unsupported_data",
             Self::InvalidText => "invalid_text",
             Self::TooBig => "too_big",
+            Self::Unauthorized => "unauthorized",
             Self::OriginForbidden => "origin_forbidden",
             Self::UnsupportedProtocol => "unsupported_protocol",
             Self::ConnectionLimit => "connection_limit",
+            Self::Revoked => "revoked",
             Self::ServerError => "server_error",
             Self::SlowConsumer => "slow_consumer",
+            Self::AuthTimeout => "auth_timeout",
             Self::RateLimited => "rate_limited",
             Self::NoPong => "no_pong",
+            Self::TokenExpired => "token_expired",
             Self::Draining => "draining",
         }
     }

@@ -36,6 +36,16 @@ impl Room {
         check(name).is_err()
     }
 
+    /// Where the daemon is told who may be where no longer. Nobody can join it.
+    pub fn of_access() -> Self {
+        Self("pgbell:access".into())
+    }
+
+    /// Whether this is one of the daemon's own rooms, which nobody can join: their kind is `pgbell`.
+    pub fn is_reserved(&self) -> bool {
+        self.kind() == "pgbell"
+    }
+
     /// What stands before the first `:`; the whole name where there is none.
     pub fn kind(&self) -> &str {
         kind_of(&self.0)

@@ -144,6 +144,12 @@ metrics! {
     slow_consumers: ByReason = Family::default(),
     /// Messages from clients that were refused, by error code.
     refused_messages: ByReason = Family::default(),
+    /// Tokens that were looked at, by outcome.
+    authentications: ByReason = Family::default(),
+    /// Questions of room rules to the database, by outcome.
+    access_questions: ByReason = Family::default(),
+    /// Sessions closed, and rooms taken from sessions, because somebody may not be there any more.
+    revocations: ByReason = Family::default(),
     /// Clients told goodbye because the daemon stops.
     goodbyes: Counter = Counter::default(),
     /// Connections that speak HTTP, WebSockets to be among them.

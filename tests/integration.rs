@@ -1,5 +1,6 @@
 //! pgbell from the outside: real Postgres, real sockets, one database per test.
 
+mod access;
 mod capture;
 mod cases;
 mod catalogue;

@@ -38,6 +38,7 @@ impl Daemon {
             .args(["serve", "--listen", "127.0.0.1:0"])
             .env("DATABASE_URL", shop.url())
             .env("PGBELL_COALESCE__WINDOW", "0ms")
+            .env("PGBELL_ACCESS__OPEN", "true")
             .env("PGBELL_GATEWAY__HEARTBEAT", "10m")
             .env("PGBELL_GATEWAY__MAX_CONNECTIONS", "12000")
             .stdout(Stdio::null())

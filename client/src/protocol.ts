@@ -39,15 +39,15 @@ export type ErrorCode =
   | "limit_exceeded"
   /** What was missed since this position cannot be told. */
   | "cursor_unrecoverable"
+  /** No token, or one that is not accepted. */
+  | "unauthorized"
+  /** The token is too old: a newer one is needed. */
+  | "token_expired"
+  /** The client may not join this room, or there is no such room. */
+  | "forbidden"
   /** Too much is asked at once. */
   | "rate_limited"
-  /** No token, or one of nobody. */
-  | "unauthorized"
-  /** The token is too old. */
-  | "token_expired"
-  /** The client may not do this, or there is no such room. */
-  | "forbidden"
-  /** The daemon has no database yet. */
+  /** What is needed to answer cannot be reached now. */
   | "not_ready"
   /** The daemon failed. */
   | "internal";
@@ -212,6 +212,30 @@ export type ServerMessage =
       /** Whether these are told again, to a client that came back. */
       replayed?: boolean;
     }
+  /** Reply to `auth`. */
+  | {
+      type: "authenticated";
+      /** The request's. */
+      id: number | null;
+      /** Who the client is. */
+      user: string;
+      /** How long the connection may stay with this token. */
+      expires_in_ms: number;
+    }
+  /** The client is in this room no longer, and nothing more of it follows. */
+  | {
+      type: "revoked";
+      /** The room. */
+      room: string;
+      /** `forbidden`: it may not be; `not_ready` or `rate_limited`: nobody could tell, so it may ask again. */
+      code: ErrorCode;
+    }
+  /** The connection is closed unless a newer token comes. */
+  | {
+      type: "token_expiring";
+      /** When. */
+      in_ms: number;
+    }
   /** Refetch everything of these rooms. */
   | {
       type: "resync";
@@ -277,30 +301,6 @@ export type ServerMessage =
       retry_after_ms?: number;
       /** The room it is about. */
       room?: string;
-    }
-  /** Reply to `auth`. */
-  | {
-      type: "authenticated";
-      /** The request's. */
-      id: number | null;
-      /** Who the client is. */
-      user: string;
-      /** How long the token is good for. */
-      expires_in_ms: number;
-    }
-  /** The client is in this room no longer, and may not be. */
-  | {
-      type: "revoked";
-      /** The room. */
-      room: string;
-      /** Why. */
-      code: ErrorCode;
-    }
-  /** A new token is wanted soon. */
-  | {
-      type: "token_expiring";
-      /** How long the token is good for. */
-      in_ms: number;
     };
 
 /**
@@ -318,7 +318,7 @@ export interface CloseCodes {
   invalid_text: 1007;
   /** The client's message is larger than allowed. */
   too_big: 1009;
-  /** The token is none, or of nobody. */
+  /** The client came with a token that is not accepted. */
   unauthorized: 4000;
   /** The page that connects may not, from a browser. */
   origin_forbidden: 4001;
@@ -328,7 +328,7 @@ export interface CloseCodes {
   bad_request: 4003;
   /** The daemon has as many connections as it may have. */
   connection_limit: 4004;
-  /** The client may not be here any more. */
+  /** Somebody said that the client may not be here any more. */
   revoked: 4005;
   /** The daemon failed, or has no database to welcome the client with. */
   server_error: 4100;
@@ -338,11 +338,11 @@ export interface CloseCodes {
   slow_consumer: 4102;
   /** The client says too much, or comes too often. */
   rate_limited: 4103;
-  /** The client did not say who it is in time. */
+  /** The client neither said who it is nor joined a room in time. */
   auth_timeout: 4104;
   /** The client did not answer a ping. */
   no_pong: 4105;
-  /** The token is too old: come back with a new one. */
+  /** The client's token is too old: it may come back with a newer one. */
   token_expired: 4200;
   /** The daemon is stopping. */
   draining: 4201;

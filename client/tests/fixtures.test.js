@@ -82,13 +82,16 @@ test("a resync reaches the rooms it names, or all", async (t) => {
 test("nothing the daemon says is taken for a mistake but an error", async (t) => {
   const { client, hear, errors } = await joined(t);
   for (const name of Object.keys(messages)) {
-    if (["welcome", "subscribed", "error", "error-rate-limited", "goodbye"].includes(name)) continue;
+    // What is refused, or taken away, is told as an error.
+    if (name.startsWith("error") || ["welcome", "subscribed", "revoked", "goodbye"].includes(name)) continue;
     await hear(name);
     assert.equal(client.getStatus().stale, name === "stale", name);
   }
   assert.deepEqual(errors, []);
   await hear("error");
   assert.deepEqual(errors, [`limit_exceeded: ${messages.error.message}`]);
+  await hear("revoked");
+  assert.equal(client.getRoom(messages.revoked.room).state, "revoked");
 });
 
 test("a client that is sent away comes back when it was told to", async (t) => {

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::{Claims, Identity, Refusal, refusal::shown_value};
+use super::{Claims, Identity, Refusal, identity::Times, refusal::shown_value};
 
 /// Longest `sub`, in bytes.
 const MAX_SUBJECT: usize = 256;
@@ -60,8 +60,12 @@ pub(super) fn identify(
     let exp = date(&claims, "exp")?.ok_or(Refusal::Missing("exp"))?;
     let user = claims.get("sub").and_then(Value::as_str);
     let user = user.ok_or(Refusal::Missing("sub"))?.into();
-    let expires_at = later(exp, settings.leeway);
-    Ok(Identity::new(user, claims, expires_at))
+    let times = Times {
+        issued_at: date(&claims, "iat").ok().flatten(),
+        verified_at: now,
+        expires_at: later(exp, settings.leeway),
+    };
+    Ok(Identity::new(user, claims, times))
 }
 
 fn not_expired(claims: &Claims, settings: &Settings, now: Timestamp) -> Result<(), Refusal> {

@@ -21,15 +21,23 @@ pub struct Config {
     pub rooms: Vec<RoomRule>,
     /// How rules with `sql` are asked.
     pub sql: SqlConfig,
+    /// A connection that has neither said who it is nor joined a room by then is closed with 4104.
+    #[serde(with = "compact::required")]
+    pub auth_timeout: Duration,
+    /// How long tokens that were made before somebody was revoked stay refused.
+    #[serde(with = "compact::required")]
+    pub revoke_for: Duration,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
-            open: true,
+            open: false,
             tokens: TokensConfig::default(),
             rooms: Vec::new(),
             sql: SqlConfig::default(),
+            auth_timeout: Duration::from_secs(5),
+            revoke_for: Duration::from_secs(24 * 3600),
         }
     }
 }
@@ -131,6 +139,13 @@ pub struct RoomRule {
     /// the names in braces, which are no claims then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sql: Option<String>,
+    /// Events after which those whom the query let in are asked about again: when one is told in a room,
+    /// its members are.
+    #[serde(
+        deserialize_with = "one_or_many",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub recheck_on: Vec<String>,
 }
 
 /// Who a rule allows without looking at claims.
@@ -144,11 +159,36 @@ pub enum Everybody {
 }
 
 /// The `[access.sql]` section: how rules with `sql` are asked.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SqlConfig {
     /// The role that queries of rules run as; it should be able to do nothing else.
     pub role: String,
+    /// Connections that are kept for them.
+    pub connections: usize,
+    /// Bound on one query.
+    #[serde(with = "compact::required")]
+    pub timeout: Duration,
+    /// How long an answer holds for the same claims and the same words.
+    #[serde(with = "compact::required")]
+    pub cache: Duration,
+    /// Most answers that are remembered.
+    pub cache_entries: usize,
+    /// Most questions that wait for a connection; further ones are answered with `rate_limited`.
+    pub waiting: usize,
+}
+
+impl Default for SqlConfig {
+    fn default() -> Self {
+        Self {
+            role: String::new(),
+            connections: 2,
+            timeout: Duration::from_secs(1),
+            cache: Duration::from_secs(30),
+            cache_entries: 10_000,
+            waiting: 1_000,
+        }
+    }
 }
 
 /// A list of texts, which may be written as a text where it has one entry.

@@ -5,13 +5,18 @@
 //!
 //! `token` and `checks` decide about tokens, `keys` and `jwks` about keys, `pattern` and `rules` about rooms: from data
 //! and `now`, without a clock, a socket or a wait. `keyset` and `fetch` get keys that issuers publish.
+//! `revocations` and `answers` are what a running daemon remembers, `database` asks the questions of rules
+//! with `sql`, and [`Guard`] is all of it as sessions use it.
 //! What a decision costs is paid when somebody joins, never when something is told.
 
+mod answers;
 mod checks;
 mod claims;
 mod config;
+mod database;
 mod explain;
 mod fetch;
+mod guard;
 mod identity;
 mod jwks;
 mod keys;
@@ -19,6 +24,7 @@ mod keyset;
 mod material;
 mod pattern;
 mod refusal;
+mod revocations;
 mod rules;
 mod sign;
 mod sql;
@@ -31,7 +37,9 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use claims::Claims;
 pub use config::{Config, Everybody, JwksConfig, KeyConfig, RoomRule, SqlConfig, TokensConfig};
+pub use database::Link;
 pub use explain::{Explanation, RuleStep, Step};
+pub use guard::{Guard, Permission};
 pub use identity::Identity;
 /// A way of signing, as in `alg`.
 pub use jsonwebtoken::Algorithm;
@@ -108,6 +116,16 @@ impl Access {
         self.inner.is_open
     }
 
+    /// Whether there is any key to check a token with.
+    pub fn has_keys(&self) -> bool {
+        !(self.inner.keys.is_empty() && self.inner.sets.is_empty())
+    }
+
+    /// Whether there is any rule.
+    pub fn has_rules(&self) -> bool {
+        self.inner.rules.len() > 0
+    }
+
     /// Who a token says its bearer is. Waits only for keys that are published and not known yet, and a
     /// few seconds at most.
     pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Identity, Refusal> {
@@ -123,6 +141,9 @@ impl Access {
 
     /// Whether somebody may join a room; `None` is somebody without a token.
     pub fn decide(&self, identity: Option<&Identity>, room: &Room) -> Decision {
+        if room.is_reserved() {
+            return Decision::Deny;
+        }
         if self.inner.is_open {
             return Decision::Allow;
         }

@@ -76,7 +76,13 @@ struct Rule {
 enum Grant {
     Everybody(Everybody),
     Claims,
-    Sql(Arc<str>),
+    Sql(Asks),
+}
+
+#[derive(Clone, Debug)]
+struct Asks {
+    sql: Arc<str>,
+    recheck_on: Vec<String>,
 }
 
 impl Rules {
@@ -117,6 +123,45 @@ impl Rules {
         }
     }
 
+    /// What rules with `sql` ask about `room`, whoever wants to join it.
+    pub(super) fn questions<'a>(&'a self, room: &'a Room) -> impl Iterator<Item = Question> + 'a {
+        self.asking(room).map(|(rule, asks, words)| Question {
+            rule,
+            sql: asks.sql.clone(),
+            words: words.iter().map(|word| (*word).into()).collect(),
+        })
+    }
+
+    /// Whether members of `room` are asked about again after one of these events, or after any that
+    /// nobody can name.
+    pub(super) fn rechecks(&self, room: &Room, events: Option<&[Arc<str>]>) -> bool {
+        let mut watched = self.asking(room).flat_map(|(_, asks, _)| &asks.recheck_on);
+        match events {
+            None => watched.next().is_some(),
+            Some(events) => watched.any(|watched| events.iter().any(|event| **event == **watched)),
+        }
+    }
+
+    /// Whether any event makes anybody be asked about again.
+    pub(super) fn watches(&self) -> bool {
+        let watches =
+            |rule: &Rule| matches!(&rule.grant, Grant::Sql(asks) if !asks.recheck_on.is_empty());
+        self.rules.iter().any(watches)
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    fn asking<'a>(&'a self, room: &'a Room) -> impl Iterator<Item = (usize, &'a Asks, Words<'a>)> {
+        let rules = self.rules.iter().enumerate();
+        rules.filter_map(|(place, rule)| match &rule.grant {
+            Grant::Sql(asks) => Some((place, asks, rule.pattern.read(room.as_str())?)),
+            _ => None,
+        })
+    }
+
     /// What each rule says, in the order of the configuration.
     pub(super) fn judge<'a>(
         &'a self,
@@ -141,7 +186,8 @@ impl Rule {
         room: &'a Room,
         roles_claims: &[String],
     ) -> Verdict<'a> {
-        let Some(words) = self.pattern.read(room.as_str()) else {
+        let words = self.pattern.read(room.as_str());
+        let Some(words) = words.filter(|_| !room.is_reserved()) else {
             return Verdict::OtherRoom;
         };
         if let Grant::Everybody(Everybody::Anyone) = self.grant {
@@ -156,7 +202,7 @@ impl Rule {
         }
         match &self.grant {
             Grant::Everybody(_) => Verdict::Allows,
-            Grant::Sql(sql) => Verdict::Asks { sql, words },
+            Grant::Sql(Asks { sql, .. }) => Verdict::Asks { sql, words },
             Grant::Claims => {
                 let mut pairs = self.pattern.names().zip(words.iter().copied());
                 match pairs.find(|(claim, word)| !claims.is_word(claim, word)) {
@@ -198,13 +244,20 @@ fn compile(rule: &RoomRule, config: &Config) -> Result<Rule, Wrong> {
             return Err(("", reason.into()));
         }
         (None, None) => Grant::Claims,
-        (Some(query), None) => Grant::Sql(compile_sql(query, &pattern, config)?),
+        (Some(query), None) => Grant::Sql(Asks {
+            sql: compile_sql(query, &pattern, config)?,
+            recheck_on: rule.recheck_on.clone(),
+        }),
         (None, Some(who)) if !has_names && rule.role.is_empty() => Grant::Everybody(who),
         (_, Some(_)) => {
             let reason = "stands alone: a rule with allow has no role, no sql and no {claim}";
             return Err(("allow", reason.into()));
         }
     };
+    if rule.sql.is_none() && !rule.recheck_on.is_empty() {
+        let reason = "is for rules with sql: what other rules decide changes with the token alone";
+        return Err(("recheck_on", reason.into()));
+    }
     let is_anonymous = matches!(grant, Grant::Everybody(Everybody::Anyone));
     if !is_anonymous && config.tokens.keys.is_empty() && config.tokens.jwks.is_empty() {
         let reason =

@@ -11,6 +11,15 @@ pub(super) const DAEMON: &str = "info,sqlx=warn";
 /// A command that prints data logs only what went wrong.
 pub(super) const COMMAND: &str = "warn";
 
+/// Libraries that see tokens and what they claim, and write all they see at their finer levels: whatever
+/// PGBELL_LOG says, they do not.
+const CONFIDANTS: [&str; 4] = [
+    "tungstenite=warn",
+    "tokio_tungstenite=warn",
+    "tokio_postgres=info",
+    "hyper=info",
+];
+
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum Format {
@@ -27,8 +36,15 @@ pub(super) fn start(format: Format, default: &str) -> Result<(), Failure> {
         "" => default,
         filter => filter,
     };
-    let filter =
+    let mut filter =
         EnvFilter::try_new(filter).map_err(|error| Failure::usage("PGBELL_LOG", &error))?;
+    for quiet in CONFIDANTS {
+        filter = filter.add_directive(
+            quiet
+                .parse()
+                .map_err(|error| Failure::usage("PGBELL_LOG", &error))?,
+        );
+    }
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr);

@@ -215,6 +215,10 @@ impl Window {
             Target::Room(room) => pattern.covers(room),
             Target::Prefix(_) => pattern == target,
         };
+        // What the daemon is told about access it is told at once, whatever covers those rooms besides.
+        if matches!(target, Target::Room(room) if room.is_reserved()) {
+            return Duration::ZERO;
+        }
         let rule = self.config.rooms.iter().find(|rule| covers(&rule.pattern));
         rule.map_or(self.config.window, |rule| rule.window)
     }

@@ -130,6 +130,25 @@ fn rooms_wait_for_their_own_windows() {
 }
 
 #[test]
+fn what_the_daemon_is_told_about_access_waits_for_no_window() {
+    let start = Instant::now();
+    let everything = RoomRule {
+        pattern: Target::every(),
+        window: WINDOW,
+    };
+    let config = Config {
+        rooms: vec![everything],
+        ..config()
+    };
+    let mut window = Window::new(config, "c0".into(), Reached::default());
+    for id in ["anna", "ben"] {
+        let told_off = [change(1, id, &["pgbell:access"])];
+        window.absorb(&told_off, "c1".into(), Reached::default(), start);
+        assert_eq!(told(&window.flush(start)).len(), 1, "{id}");
+    }
+}
+
+#[test]
 fn a_cursor_never_passes_a_change_that_still_waits() {
     let start = Instant::now();
     let mut window = Window::new(config(), "c0".into(), Reached::default());

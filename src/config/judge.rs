@@ -157,6 +157,18 @@ const RULES: &[Rule] = &[
         let token = c.gateway.admin.token.reveal();
         token.is_empty() || token.len() >= 16 && token.bytes().all(|b| b.is_ascii_graphic())
     }),
+    rule("access.auth_timeout", "at least 1ms", |c| {
+        c.access.auth_timeout >= MILLISECOND
+    }),
+    rule("access.sql.connections", "1 to 100", |c| {
+        (1..=100).contains(&c.access.sql.connections)
+    }),
+    rule("access.sql.timeout", "1ms to 1m", |c| {
+        (MILLISECOND..=MINUTE).contains(&c.access.sql.timeout)
+    }),
+    rule("access.sql.waiting", "1 to 1000000", |c| {
+        (1..=1_000_000).contains(&c.access.sql.waiting)
+    }),
 ];
 
 const URL: &str = "database.url";

@@ -101,6 +101,7 @@ impl Demo {
     ) -> Result<(), Error> {
         let (url, mut config) = (database.url(), self.config);
         config.database.url = Secret(url.clone());
+        // What the welcome says: nobody logs in to a demo.
         config.access.open = true;
         config.gateway.origins.clear();
         config.gateway.admin = AdminConfig::default();

@@ -10,17 +10,19 @@ use crate::protocol::SUBPROTOCOL;
 
 /// What a client says, and how it is answered.
 const REPLIES: [(&str, &[&str]); 5] = [
-    ("auth", &["error"]),
+    ("auth", &["authenticated", "error"]),
     ("subscribe", &["subscribed", "error"]),
     ("unsubscribe", &["unsubscribed", "error"]),
     ("sync", &["synced", "error"]),
     ("ping", &["pong"]),
 ];
 /// What a client is told that has not asked.
-const TOLD: [&str; 7] = [
+const TOLD: [&str; 9] = [
     "welcome",
     "invalidate",
     "resync",
+    "revoked",
+    "token_expiring",
     "heartbeat",
     "stale",
     "fresh",
@@ -110,6 +112,7 @@ fn query() -> Value {
         "properties": {
             "rooms": text("Rooms, separated by commas."),
             "since": text("The newest position the client has seen; the header Last-Event-ID wins."),
+            "ticket": text("Who the client is, as POST /ticket gives it to who has a token. Good once."),
         },
     })
 }

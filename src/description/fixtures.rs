@@ -156,6 +156,25 @@ fn messages<'a>(product: &'a Room, changes: &'a [Folded]) -> Vec<(&'a str, Serve
             },
         ),
         (
+            "authenticated",
+            ServerMessage::Authenticated {
+                id: id(),
+                user: "anna",
+                expires_in_ms: 3_599_412,
+            },
+        ),
+        (
+            "revoked",
+            ServerMessage::Revoked {
+                room: product,
+                code: ErrorCode::Forbidden,
+            },
+        ),
+        (
+            "token-expiring",
+            ServerMessage::TokenExpiring { in_ms: 719_882 },
+        ),
+        (
             "resync",
             resync(Rooms::Named(vec![room("product:299"), room("order:7")])),
         ),
@@ -193,13 +212,19 @@ fn messages<'a>(product: &'a Room, changes: &'a [Folded]) -> Vec<(&'a str, Serve
         ),
         (
             "error",
-            ServerMessage::Error {
-                id: id(),
-                code: ErrorCode::LimitExceeded,
-                message: "a message may name 1000 rooms: send several",
-                retryable: ErrorCode::LimitExceeded.is_retryable(),
-                retry_after_ms: None,
-            },
+            ServerMessage::error(
+                id(),
+                ErrorCode::LimitExceeded,
+                "a message may name 1000 rooms: send several",
+            ),
+        ),
+        (
+            "error-retryable",
+            ServerMessage::error(
+                id(),
+                ErrorCode::NotReady,
+                "the keys to check this token with cannot be reached now",
+            ),
         ),
         (
             "error-rate-limited",

@@ -1,12 +1,14 @@
 //! What every kind of session has: a socket, an outbox, and a place in the hub.
 
 use std::{
+    future::pending,
     io::{self, ErrorKind},
     ops::ControlFlow,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use serde_json::Number;
 use tokio::{
     io::Interest,
@@ -15,10 +17,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Gateway, edge::Pace, stream::Stream};
+use super::{Gateway, edge::Pace, standing::Standing, stream::Stream};
 use crate::{
     hub::{Command, Form, Frame, Outbox, Progress, Request, SessionKey, Wire},
-    protocol::{CloseReason, ConnectionId},
+    protocol::{CloseReason, ConnectionId, ErrorCode, ServerMessage},
     telemetry::{ByReason, Reason},
 };
 
@@ -38,6 +40,7 @@ pub(super) struct Connection {
     pub(super) stream: Arc<Stream>,
     pub(super) outbox: Arc<Outbox>,
     key: Option<SessionKey>,
+    pub(super) standing: Standing,
     pub(super) closed_by_peer: bool,
     pub(super) pace: Pace,
     /// Reads since others had a turn.
@@ -85,6 +88,7 @@ impl Connection {
             stream,
             outbox: Arc::new(outbox),
             key: None,
+            standing: Standing::default(),
             closed_by_peer: false,
             pace,
             reads: 0,
@@ -98,6 +102,7 @@ impl Connection {
         let outbox = self.outbox.clone();
         let join = Command::Join {
             connection,
+            identity: self.standing.identity().cloned(),
             outbox,
             key,
         };
@@ -112,7 +117,11 @@ impl Connection {
             joined.try_recv().ok()
         });
         match self.key {
-            Some(_) => ControlFlow::Continue(()),
+            Some(_) => {
+                let within = self.gateway.guard.auth_timeout();
+                self.standing.must_prove(within, Instant::now());
+                ControlFlow::Continue(())
+            }
             None => ControlFlow::Break(self.outbox.ending().unwrap_or(CloseReason::ServerError)),
         }
     }
@@ -123,36 +132,75 @@ impl Connection {
         id: Option<Number>,
         request: Request,
     ) -> ControlFlow<CloseReason> {
-        let Some(key) = self.key else {
-            return ControlFlow::Break(CloseReason::ServerError);
-        };
-        let request = Command::Request { key, id, request };
-        if self.gateway.hub.send(request).await {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(CloseReason::ServerError)
+        let key = self.key()?;
+        self.tell(Command::Request { key, id, request }).await
+    }
+
+    /// The session's place in the hub.
+    pub(super) fn key(&self) -> ControlFlow<CloseReason, SessionKey> {
+        match self.key {
+            Some(key) => ControlFlow::Continue(key),
+            None => ControlFlow::Break(CloseReason::ServerError),
         }
     }
 
+    pub(super) async fn tell(&self, command: Command) -> ControlFlow<CloseReason> {
+        match self.gateway.hub.send(command).await {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(CloseReason::ServerError),
+        }
+    }
+
+    pub(super) fn say(&self, message: &ServerMessage<'_>) {
+        self.outbox.send(Frame::message(message), Instant::now());
+    }
+
+    /// Says that a request cannot be served.
+    pub(super) fn reject(&self, id: Option<Number>, code: ErrorCode, message: &str) {
+        let refused = &self.gateway.metrics.refused_messages;
+        refused.get_or_create(&Reason::new(code.as_str())).inc();
+        self.say(&ServerMessage::error(id, code, message));
+    }
+
+    /// Tells the client to ask again, and when.
+    pub(super) fn put_off(&self, id: Option<Number>, wait: Duration) {
+        let code = ErrorCode::RateLimited;
+        let refused = &self.gateway.metrics.refused_messages;
+        refused.get_or_create(&Reason::new(code.as_str())).inc();
+        self.say(&ServerMessage::Error {
+            id,
+            code,
+            message: "too much at once: ask again after retry_after_ms",
+            retryable: true,
+            retry_after_ms: Some(1 + wait.as_millis() as u64),
+        });
+    }
+
     /// Writes what waits and waits for something to do; tells whether there is something to read.
-    pub(super) async fn turn(&self) -> ControlFlow<CloseReason, bool> {
+    pub(super) async fn turn(&mut self) -> ControlFlow<CloseReason, bool> {
+        self.keep_standing()?;
+        if let Some(recheck) = self.outbox.take_recheck() {
+            Box::pin(self.recheck(recheck)).await?;
+        }
         let Ok(interest) = self.drain() else {
             return ControlFlow::Break(CloseReason::Normal);
         };
         if let Some(reason) = self.outbox.ending() {
             return ControlFlow::Break(reason);
         }
+        let next = self.standing.next(Instant::now(), Timestamp::now());
         tokio::select! {
             ready = self.stream.ready(interest) => match ready {
                 Ok(ready) => ControlFlow::Continue(ready.is_readable()),
                 Err(_) => ControlFlow::Break(CloseReason::Normal),
             },
             () = self.outbox.woken() => ControlFlow::Continue(false),
+            () = after(next) => ControlFlow::Continue(false),
         }
     }
 
     /// Writes what waits, and tells what of the socket to wait for next.
-    fn drain(&self) -> io::Result<Interest> {
+    pub(super) fn drain(&self) -> io::Result<Interest> {
         if let Some(folding) = self.outbox.fold() {
             folding.count(&self.gateway.metrics);
         }
@@ -234,6 +282,13 @@ impl Connection {
             Err(error) if !PATIENT.contains(&error.kind()) => Err(error),
             Ok(_) | Err(_) => Ok(()),
         }
+    }
+}
+
+async fn after(time: Option<Duration>) {
+    match time {
+        Some(time) => sleep(time).await,
+        None => pending().await,
     }
 }
 

@@ -1,9 +1,13 @@
 //! Gateway: from sockets to sessions of the hub, and the pages that tell how the daemon is.
 //!
 //! `listener` is where connections come from, `server` accepts as many as `capacity` allows, `router`
-//! knows the paths, `edge` is what is asked of whoever comes, `upgrade` turns a request into a WebSocket, `session` is its client, `events` serves
-//! clients of server-sent events, `connection` is what both have, `stream` its socket with or without the TLS of `certificates`; `client` is what browsers run.
+//! knows the paths, `edge` is what is asked of whoever comes, `upgrade` turns a request into a WebSocket,
+//! `session` is its client, `events` serves clients of server-sent events, `connection` is what both have,
+//! `stream` its socket with or without the TLS of `certificates`. `bearer` finds tokens,
+//! `ticket` gives tickets for streams, `standing` knows until when somebody is who they are, `rights` asks
+//! which rooms they may join. `client` is what browsers run.
 
+mod bearer;
 mod capacity;
 mod certificates;
 mod client;
@@ -15,10 +19,13 @@ mod events;
 mod health;
 mod listener;
 mod public_file;
+mod rights;
 mod router;
 mod server;
 mod session;
+mod standing;
 mod stream;
+mod ticket;
 mod upgrade;
 
 use std::{sync::Arc, time::Instant};
@@ -34,10 +41,12 @@ pub use console::DemoPage;
 pub use edge::{AdminConfig, Edge, ForwardedHeader};
 pub use listener::Listener;
 pub use server::{serve, serve_operator};
+pub use ticket::Tickets;
 
 use edge::{Peer, Place};
 
 use crate::{
+    access::Guard,
     hub::{Handle, OutboxLimits},
     protocol::CloseReason,
     status::DatabaseStatus,
@@ -63,6 +72,10 @@ pub struct Inner {
     pub outbox: OutboxLimits,
     /// Where sessions go.
     pub hub: Handle,
+    /// Who may join which room.
+    pub guard: Guard,
+    /// Tickets for streams of events.
+    pub tickets: Tickets,
     /// How the database is.
     pub status: watch::Receiver<DatabaseStatus>,
     /// What is counted.

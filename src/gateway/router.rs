@@ -3,13 +3,13 @@
 use axum::{
     Router,
     middleware::{from_fn_with_state, map_response},
-    routing::get,
+    routing::{get, post},
 };
 
 use super::{
     Gateway, client, console,
     edge::{operator_only, pages_that_may, protect},
-    events, health, upgrade,
+    events, health, ticket, upgrade,
 };
 
 /// What a listener is for.
@@ -41,6 +41,7 @@ fn clients(gateway: &Gateway) -> Router<Gateway> {
     let told_to_pages = from_fn_with_state(gateway.clone(), pages_that_may);
     Router::new()
         .route("/events", get(events::events))
+        .route("/ticket", post(ticket::ticket))
         .route_layer(told_to_pages)
         .merge(sockets())
         .merge(client::router())

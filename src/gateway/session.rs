@@ -8,7 +8,7 @@ use std::{
     io::{self, ErrorKind, Read, Write},
     ops::ControlFlow,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -24,14 +24,14 @@ use tungstenite::{
 
 use super::{
     Gateway,
+    bearer::Bearer,
     connection::{Connection, READ_BUFFER},
     edge::Pacing,
     stream::Stream,
 };
 use crate::{
-    hub::{Form, Frame, Request},
+    hub::{Form, Request},
     protocol::{ClientMessage, CloseReason, ErrorCode, ServerMessage},
-    telemetry::Reason,
 };
 
 /// Messages of one client after which others get a turn.
@@ -44,6 +44,7 @@ pub(super) async fn run(
     gateway: Gateway,
     stream: Arc<Stream>,
     begun: Vec<u8>,
+    token: Option<Bearer>,
     refusal: Option<CloseReason>,
 ) {
     let largest = usize::try_from(gateway.config.max_message_size.as_u64()).unwrap_or(usize::MAX);
@@ -58,7 +59,7 @@ pub(super) async fn run(
     };
     let reason = match refusal {
         Some(reason) => session.connection.refuse(reason),
-        None => session.serve().await,
+        None => session.serve(token).await,
     };
     Box::pin(session.connection.end(reason, refusal.is_some())).await;
 }
@@ -69,8 +70,14 @@ struct Session {
 }
 
 impl Session {
-    async fn serve(&mut self) -> CloseReason {
-        let mut turn = self.connection.join().await;
+    async fn serve(&mut self, token: Option<Bearer>) -> CloseReason {
+        let mut turn = ControlFlow::Continue(());
+        if let Some(token) = token {
+            turn = Box::pin(self.connection.admit(&token)).await;
+        }
+        if turn.is_continue() {
+            turn = self.connection.join().await;
+        }
         if turn.is_continue() {
             // What came with the handshake is in the buffer already: no socket will announce it.
             turn = self.read().await;
@@ -97,6 +104,7 @@ impl Session {
                 if let Some(reason) = self.connection.outbox.ending() {
                     return ControlFlow::Break(reason);
                 }
+                self.connection.keep_standing()?;
                 yield_now().await;
             }
             let read = self.context.read(&mut self.connection);
@@ -130,7 +138,7 @@ impl Session {
         match (pacing, message) {
             (Pacing::Fine, _) | (_, Message::Close(_)) => ControlFlow::Continue(false),
             (Pacing::Later(wait), Message::Text(text)) => {
-                self.put_off(number_of(text), wait);
+                self.connection.put_off(id_of(text), wait);
                 ControlFlow::Continue(true)
             }
             (Pacing::Later(_), _) => ControlFlow::Continue(true),
@@ -138,97 +146,61 @@ impl Session {
         }
     }
 
-    /// Tells the client to ask again, and when.
-    fn put_off(&self, id: Option<Number>, wait: Duration) {
-        let code = ErrorCode::RateLimited;
-        let metrics = &self.connection.gateway.metrics;
-        metrics
-            .refused_messages
-            .get_or_create(&Reason::new(code.as_str()))
-            .inc();
-        self.say(&ServerMessage::Error {
-            id,
-            code,
-            message: "too much at once: ask again after retry_after_ms",
-            retryable: true,
-            retry_after_ms: Some(1 + wait.as_millis() as u64),
-        });
-    }
-
     async fn hear(&mut self, text: &str) -> ControlFlow<CloseReason> {
-        let Some((id, request)) = self.understand(text) else {
-            return ControlFlow::Continue(());
-        };
-        let most = self.connection.gateway.config.max_rooms_per_message;
-        if request.rooms() > most {
-            let advice = format!("a message may name {most} rooms: send several");
-            self.refuse(id, ErrorCode::LimitExceeded, &advice);
-            return ControlFlow::Continue(());
-        }
-        let pacing = self.connection.pace.rooms(request.rooms(), Instant::now());
-        if let Pacing::Later(wait) = pacing {
-            self.put_off(id, wait);
+        let connection = &mut self.connection;
+        let most = connection.gateway.config.max_rooms_per_message;
+        let heard = serde_json::from_str(text);
+        let rooms = heard.as_ref().map_or(0, rooms_in);
+        if rooms <= most
+            && let Pacing::Later(wait) = connection.pace.rooms(rooms, Instant::now())
+        {
+            connection.put_off(id_of(text), wait);
             return ControlFlow::Continue(());
         }
-        self.connection.ask(id, request).await
-    }
-
-    /// What the client asks of the hub; what it asks of this session alone is answered here.
-    fn understand(&self, text: &str) -> Option<(Option<Number>, Request)> {
-        match serde_json::from_str(text) {
+        match heard {
+            Ok(_) if rooms > most => {
+                let advice = format!("a message may name {most} rooms: send several");
+                connection.reject(id_of(text), ErrorCode::LimitExceeded, &advice);
+            }
             Ok(ClientMessage::Subscribe { id, rooms, since }) => {
-                Some((id, Request::Subscribe { rooms, since }))
+                return Box::pin(connection.subscribe(id, rooms, since)).await;
             }
             Ok(ClientMessage::Unsubscribe { id, rooms }) => {
-                Some((id, Request::Unsubscribe { rooms }))
+                return connection.ask(id, Request::Unsubscribe { rooms }).await;
             }
             Ok(ClientMessage::Sync { id, since, rooms }) => {
-                Some((id, Request::Sync { since, rooms }))
+                return connection.ask(id, Request::Sync { since, rooms }).await;
+            }
+            Ok(ClientMessage::Auth { id, token }) => {
+                return Box::pin(connection.authenticate(id, token)).await;
             }
             Ok(ClientMessage::Ping { id }) => {
                 let server_time = Timestamp::now();
-                self.say(&ServerMessage::Pong { id, server_time });
-                None
+                connection.say(&ServerMessage::Pong { id, server_time });
             }
-            Ok(ClientMessage::Auth { id, .. }) => {
-                let advice = "this server checks no tokens: every room is open";
-                self.refuse(id, ErrorCode::BadRequest, advice);
-                None
-            }
-            Ok(ClientMessage::Unknown) => None,
+            Ok(ClientMessage::Unknown) => {}
             Err(error) => {
-                let id = number_of(text);
                 let advice = format!("not a message of pgbell.v1: {error}");
-                self.refuse(id, ErrorCode::BadRequest, &advice);
-                None
+                connection.reject(id_of(text), ErrorCode::BadRequest, &advice);
             }
         }
+        ControlFlow::Continue(())
     }
+}
 
-    fn say(&self, message: &ServerMessage<'_>) {
-        let frame = Frame::message(message);
-        self.connection.outbox.send(frame, Instant::now());
-    }
-
-    fn refuse(&self, id: Option<Number>, code: ErrorCode, message: &str) {
-        let metrics = &self.connection.gateway.metrics;
-        metrics
-            .refused_messages
-            .get_or_create(&Reason::new(code.as_str()))
-            .inc();
-        let retryable = code.is_retryable();
-        self.say(&ServerMessage::Error {
-            id,
-            code,
-            message,
-            retryable,
-            retry_after_ms: None,
-        });
+/// How many rooms a message names.
+fn rooms_in(message: &ClientMessage) -> usize {
+    match message {
+        ClientMessage::Subscribe { rooms, .. } | ClientMessage::Unsubscribe { rooms, .. } => {
+            rooms.len()
+        }
+        ClientMessage::Sync { rooms, .. } => rooms.as_ref().map_or(0, Vec::len),
+        _ => 0,
     }
 }
 
 /// The one part of a request that can be told from one with a mistake in another part.
-fn number_of(text: &str) -> Option<Number> {
+fn id_of(text: &str) -> Option<Number> {
     #[derive(Deserialize)]
     struct Numbered {
         id: Option<Number>,

@@ -13,7 +13,14 @@ use hyper_util::rt::TokioIo;
 use tracing::debug;
 use tungstenite::handshake::derive_accept_key;
 
-use super::{Gateway, capacity::Seat, edge::Peer, session, stream::Stream};
+use super::{
+    Gateway,
+    bearer::{self, Bearer},
+    capacity::Seat,
+    edge::Peer,
+    session,
+    stream::Stream,
+};
 use crate::protocol::{CloseReason, SUBPROTOCOL};
 
 /// `GET /ws`. What a browser may not have is refused after the upgrade, with a close code:
@@ -31,7 +38,7 @@ pub(super) async fn upgrade(
         let explanation = "this is a WebSocket endpoint: connect with subprotocol pgbell.v1\n";
         return (StatusCode::UPGRADE_REQUIRED, upgrade, explanation).into_response();
     };
-    let offer = Offer::of(headers);
+    let (offer, token) = (Offer::of(headers), bearer::of(headers));
     let peer = request.extensions().get::<Peer>();
     let admission = match offer {
         Offer::Others(_) => Err(CloseReason::UnsupportedProtocol),
@@ -45,7 +52,7 @@ pub(super) async fn upgrade(
     };
     let seat = request.extensions_mut().remove::<Seat>();
     tracker.spawn(async move {
-        open(gateway, upgrade, refusal).await;
+        open(gateway, upgrade, token, refusal).await;
         drop((seat, admission));
     });
     response(&accept, &offer)
@@ -67,6 +74,8 @@ impl Offer {
         let protocols: Vec<&str> = texts
             .flat_map(|text| text.split(','))
             .map(str::trim)
+            // A token is nothing to be spoken, and never said back.
+            .filter(|offer| !offer.starts_with(bearer::IN_PROTOCOL))
             .collect();
         match protocols.first() {
             None => Self::Nothing,
@@ -118,7 +127,12 @@ fn response(accept: &str, offer: &Offer) -> Response<Body> {
     response
 }
 
-async fn open(gateway: Gateway, upgrade: OnUpgrade, refusal: Option<CloseReason>) {
+async fn open(
+    gateway: Gateway,
+    upgrade: OnUpgrade,
+    token: Option<Bearer>,
+    refusal: Option<CloseReason>,
+) {
     match upgrade.await.map(Upgraded::downcast::<TokioIo<Stream>>) {
         Ok(Ok(Parts { io, read_buf, .. })) => {
             let stream = Arc::new(io.into_inner());
@@ -126,7 +140,7 @@ async fn open(gateway: Gateway, upgrade: OnUpgrade, refusal: Option<CloseReason>
             // as the connection.
             let begun = read_buf.to_vec();
             drop(read_buf);
-            session::run(gateway, stream, begun, refusal).await;
+            session::run(gateway, stream, begun, token, refusal).await;
         }
         Ok(Err(_)) => debug!("an upgraded connection is none of ours"),
         Err(error) => debug!(%error, "a handshake was not finished"),
@@ -170,5 +184,7 @@ mod tests {
         assert_eq!(Offer::of(&HeaderMap::new()), Offer::Nothing);
         assert_eq!(offer("bearer.abc, pgbell.v1"), Offer::Ours);
         assert_eq!(offer("pgbell.v9, x"), Offer::Others("pgbell.v9".into()));
+        assert_eq!(offer("bearer.abc, x"), Offer::Others("x".into()));
+        assert_eq!(offer("bearer.abc"), Offer::Nothing);
     }
 }

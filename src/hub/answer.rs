@@ -24,10 +24,18 @@ use crate::{
 impl Hub {
     pub(super) fn answer(&mut self, key: SessionKey, id: Option<Number>, request: Request) {
         match request {
-            Request::Subscribe { rooms, since } => {
+            Request::Subscribe {
+                rooms,
+                since,
+                decided,
+            } => {
                 let mut new = Vec::new();
                 let rooms = rooms.into_iter();
-                let rooms = rooms.map(|room| self.enter(key, room, &mut new)).collect();
+                let rooms = rooms.map(|room| self.enter(key, room?, &mut new));
+                let rooms: Vec<Entered> = rooms.collect();
+                if decided != self.guard.changes() {
+                    self.decide_again(key, rooms.iter().flatten());
+                }
                 self.resume(key, id, Reply::Subscribed, rooms, since, new);
             }
             Request::Unsubscribe { rooms } => {
@@ -139,6 +147,10 @@ impl Hub {
         let Ok(room) = name.parse::<Room>() else {
             return self.entered(key, name);
         };
+        // Nobody gets here with one; should somebody, what the daemon is told stays its own.
+        if room.is_reserved() {
+            return Err(RoomStatus::forbidden(name));
+        }
         match self.registry.subscribe(key, &room, most) {
             Subscribed::Newly => {
                 self.memory.enter(&room);
@@ -268,7 +280,7 @@ impl Hub {
         self.send(key, Frame::message(&message));
     }
 
-    fn send(&self, key: SessionKey, frame: Frame) {
+    pub(super) fn send(&self, key: SessionKey, frame: Frame) {
         if let Some(outbox) = self.registry.session(key) {
             outbox.send(frame, Instant::now());
         }

@@ -37,7 +37,10 @@ impl Form {
         match (self, reason) {
             (Self::WebSocket, _) => Some(Frame::close(reason)),
             // Said goodbye to, or gone.
-            (Self::Events, CloseReason::Draining | CloseReason::Normal) => None,
+            (
+                Self::Events,
+                CloseReason::Draining | CloseReason::TokenExpired | CloseReason::Normal,
+            ) => None,
             (Self::Events, _) => {
                 let retry_after = LONGEST_RETURN.mul_f64(fastrand::f64()).max(SHORTEST_RETURN);
                 Some(self.of(Frame::goodbye(reason, retry_after)))

@@ -124,7 +124,7 @@ impl Parts {
         }
         match frame.about.clone() {
             About::Session => self.parts.push(Part::Whole(frame)),
-            About::Membership => {
+            About::Membership | About::Revoked => {
                 self.parts.push(Part::Whole(frame));
                 self.segments.push(Segment::default());
             }

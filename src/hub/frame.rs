@@ -43,6 +43,8 @@ pub(crate) enum About {
     Session,
     /// Which rooms the client is in. Must arrive, and nothing moves from one side of it to the other.
     Membership,
+    /// That the client is in a room no longer. Stands where it stands, as [`About::Membership`].
+    Revoked,
     /// Changes in one room, up to a position.
     Changes {
         told: Arc<Invalidation>,
@@ -61,6 +63,7 @@ impl Frame {
             ServerMessage::Subscribed { .. }
             | ServerMessage::Unsubscribed { .. }
             | ServerMessage::Synced { .. } => About::Membership,
+            ServerMessage::Revoked { .. } => About::Revoked,
             _ => About::Session,
         };
         Self::about(about, message)
@@ -123,6 +126,12 @@ impl Frame {
     pub(crate) fn goodbye_within(time: Duration) -> Self {
         let retry_after = time.max(SHORTEST_RETURN).mul_f64(fastrand::f64());
         Self::goodbye(CloseReason::Draining, retry_after)
+    }
+
+    /// The same to somebody whose token is over: back as soon as there is a new one, but not all at once.
+    pub(crate) fn goodbye_for_token() -> Self {
+        let retry_after = SHORTEST_RETURN.mul_f64(fastrand::f64());
+        Self::goodbye(CloseReason::TokenExpired, retry_after)
     }
 
     /// A ping; browsers answer it by themselves.

@@ -6,10 +6,13 @@
 //! fewer bytes to who reads slowly.
 //! `memory` knows what was told lately, `resume` lets those it cannot help share a look at the log,
 //! `replay` tells them again what they missed. `drain` knows who is sent away when.
+//! `control` hears in a room of its own who may be where no longer, and `recheck` paces how often sessions
+//! are asked again whether they may.
 //! `preview` says what would be sent, without sending it.
 
 mod answer;
 mod config;
+mod control;
 mod drain;
 mod event;
 mod folding;
@@ -19,6 +22,7 @@ mod memory;
 mod missed;
 mod outbox;
 mod preview;
+mod recheck;
 mod registry;
 mod replay;
 mod resume;
@@ -34,10 +38,15 @@ pub use event::Form;
 pub(crate) use frame::Frame;
 pub use outbox::{Outbox, OutboxLimits, Progress, Wire};
 pub use preview::{Preview, preview};
+pub use recheck::Recheck;
 pub use registry::SessionKey;
 pub use worker::{Hub, Settings};
 
-use crate::protocol::ConnectionId;
+use crate::{
+    access::Identity,
+    protocol::{ConnectionId, ErrorCode, RoomStatus},
+    room::Room,
+};
 
 /// What a session asks of the hub. Answers go to its outbox, in order with everything else.
 #[derive(Debug)]
@@ -46,6 +55,8 @@ pub enum Command {
     Join {
         /// Its name.
         connection: ConnectionId,
+        /// Who it is, if it came with a token.
+        identity: Option<Identity>,
         /// Where it is sent to.
         outbox: Arc<Outbox>,
         /// Told its key.
@@ -55,6 +66,29 @@ pub enum Command {
     Leave {
         /// Which.
         key: SessionKey,
+    },
+    /// Notes who a session is, and answers that it is known now.
+    Identify {
+        /// Which.
+        key: SessionKey,
+        /// The request's number.
+        id: Option<Number>,
+        /// Who it is.
+        identity: Identity,
+    },
+    /// Tells which rooms a session is in.
+    Rooms {
+        /// Which.
+        key: SessionKey,
+        /// Told the rooms.
+        rooms: oneshot::Sender<Vec<Room>>,
+    },
+    /// Takes a session out of rooms that it may be in no longer.
+    Expel {
+        /// Which.
+        key: SessionKey,
+        /// The rooms, and why.
+        rooms: Vec<(Room, ErrorCode)>,
     },
     /// Something a welcomed session asks.
     Request {
@@ -72,10 +106,12 @@ pub enum Command {
 pub enum Request {
     /// To be in these rooms.
     Subscribe {
-        /// Names as the client gave them.
-        rooms: Vec<String>,
+        /// Names as the client gave them, and how those stand that it may not join.
+        rooms: Vec<Result<String, RoomStatus>>,
         /// The position it knows.
         since: Option<String>,
+        /// How often access had changed when that was decided.
+        decided: u64,
     },
     /// To be in these rooms no longer.
     Unsubscribe {
@@ -95,7 +131,8 @@ impl Request {
     /// How many rooms it names.
     pub fn rooms(&self) -> usize {
         match self {
-            Self::Subscribe { rooms, .. } | Self::Unsubscribe { rooms } => rooms.len(),
+            Self::Subscribe { rooms, .. } => rooms.len(),
+            Self::Unsubscribe { rooms } => rooms.len(),
             Self::Sync { rooms, .. } => rooms.as_ref().map_or(0, Vec::len),
         }
     }

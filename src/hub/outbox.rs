@@ -21,6 +21,7 @@ use super::{
     event::{Form, Id, event},
     folding::{Folding, Space, fold},
     frame::{About, Frame, Shared},
+    recheck::Recheck,
 };
 use crate::protocol::CloseReason;
 
@@ -88,6 +89,8 @@ struct State {
     heard: Instant,
     pinged: Instant,
     end: Option<CloseReason>,
+    /// Rooms that the connection's task is to decide about again.
+    recheck: Option<Box<Recheck>>,
     /// Whether the client was told how its rooms stand. Only for [`Form::Events`].
     answered: bool,
 }
@@ -129,6 +132,7 @@ impl Outbox {
                 heard: now,
                 pinged: now,
                 end: None,
+                recheck: None,
                 answered: false,
             }),
             woken: Notify::new(),
@@ -174,7 +178,9 @@ impl Outbox {
         match frame.about {
             About::Membership => state.answered = true,
             _ if state.answered => {}
-            About::Session => return self.put(state, &event(frame, Id::Withheld), now),
+            About::Session | About::Revoked => {
+                return self.put(state, &event(frame, Id::Withheld), now);
+            }
             About::Changes { .. } | About::Resync(..) => return Sent::Delivered,
         }
         self.put(state, &event_with_id(), now)
@@ -234,6 +240,35 @@ impl Outbox {
         }
         drop(state);
         self.woken.notify_one();
+    }
+
+    /// Ends the connection without anything that waits, but what is on its way already.
+    pub(super) fn cut(&self, reason: CloseReason) {
+        let mut state = self.lock();
+        if state.end.is_none() {
+            let begun = state.begun();
+            state.queue.truncate(begun);
+            let left = state.queue.front().map_or(0, |frame| frame.bytes.len());
+            state.bytes = left - state.written;
+        }
+        drop(state);
+        self.close(reason);
+    }
+
+    /// Has the connection's task decide again about rooms.
+    pub(super) fn recheck(&self, recheck: Recheck) {
+        let mut state = self.lock();
+        match &mut state.recheck {
+            Some(known) => known.add(recheck),
+            none => *none = Some(Box::new(recheck)),
+        }
+        drop(state);
+        self.woken.notify_one();
+    }
+
+    /// The rooms to decide about again.
+    pub(crate) fn take_recheck(&self) -> Option<Recheck> {
+        self.lock().recheck.take().map(|recheck| *recheck)
     }
 
     /// Notes that the client closes first; nothing more is sent but its farewell in `bytes`.

@@ -2,7 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::room::{Room, Target};
+use crate::{
+    access::Identity,
+    room::{Room, Target},
+};
 
 /// Names a session, and none that comes after it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -27,6 +30,8 @@ struct Member<S> {
     rooms: HashSet<Room>,
     /// Rooms of which it is not told anything yet.
     deferred: HashSet<Room>,
+    /// Who it is, if it said so.
+    identity: Option<Identity>,
     serial: u64,
 }
 
@@ -59,9 +64,27 @@ impl<S> Registry<S> {
             session,
             rooms: HashSet::new(),
             deferred: HashSet::new(),
+            identity: None,
             serial,
         });
         SessionKey { place, serial }
+    }
+
+    /// Notes who a session is.
+    pub(super) fn identify(&mut self, key: SessionKey, identity: Identity) {
+        if let Some(member) = self.member_mut(key) {
+            member.identity = Some(identity);
+        }
+    }
+
+    /// The sessions of a user, and as whom they came.
+    pub(super) fn of_user(&self, user: &str) -> Vec<(SessionKey, Identity)> {
+        let keys = self.sessions.iter().filter_map(|(place, member)| {
+            let serial = member.serial;
+            let identity = member.identity.as_ref()?;
+            (**identity.user() == *user).then(|| (SessionKey { place, serial }, identity.clone()))
+        });
+        keys.collect()
     }
 
     fn member(&self, key: SessionKey) -> Option<&Member<S>> {
@@ -173,6 +196,12 @@ impl<S> Registry<S> {
         let members = keys.iter().filter_map(|key| self.member(*key));
         let told = |member: &&Member<S>| !member.deferred.contains(room);
         members.filter(told).map(|member| &member.session)
+    }
+
+    /// Everyone in a room, also those who are not told of it yet.
+    pub(super) fn everyone_in(&self, room: &Room) -> impl Iterator<Item = &S> {
+        let keys = self.rooms.get(room).map_or(&[][..], Vec::as_slice);
+        keys.iter().filter_map(|key| self.session(*key))
     }
 
     /// Rooms with a subscriber that `target` covers.

@@ -19,17 +19,19 @@ use super::{
     frame::Shared,
     memory::{Memory, MemoryLimits},
     outbox::{Sent, TICK},
+    recheck::Rechecks,
     registry::{Registry, SessionKey},
     replay::Replays,
     resume::Resumes,
 };
 use crate::{
+    access::{Guard, Identity},
     change::ResyncReason,
     history::Questions,
     interest::Interest,
     invalidation::{CursorText, Flush, Invalidation},
     protocol::{CloseReason, ConnectionId, Limits, Rooms, ServerMessage},
-    room::Target,
+    room::{Room, Target},
     status::{DatabaseState, DatabaseStatus},
     telemetry::Metrics,
 };
@@ -79,6 +81,10 @@ pub struct Hub {
     lost_since: Option<Timestamp>,
     /// Who is still to be sent away, once the daemon stops.
     drain: Option<Drain>,
+    /// Who may be where.
+    pub(super) guard: Guard,
+    /// Rooms whose members were asked about again a moment ago.
+    pub(super) rechecks: Rechecks,
     pub(super) metrics: Metrics,
 }
 
@@ -88,6 +94,7 @@ impl Hub {
         settings: Settings,
         interest: Interest,
         questions: Questions,
+        guard: Guard,
         metrics: Metrics,
     ) -> Self {
         let limits = MemoryLimits {
@@ -95,16 +102,20 @@ impl Hub {
             entries: settings.resume_entries,
             entities_per_room: settings.replay,
         };
+        let mut memory = Memory::new(limits, interest);
+        memory.enter(&Room::of_access());
         Self {
             settings,
             registry: Registry::new(),
-            memory: Memory::new(limits, interest),
+            memory,
             replays: Replays::default(),
             resumes: Resumes::new(questions, settings.resume_waiting),
             cursor: None,
             early: Vec::new(),
             lost_since: None,
             drain: None,
+            guard,
+            rechecks: Rechecks::default(),
             metrics,
         }
     }
@@ -137,6 +148,7 @@ impl Hub {
                     self.begin_drain();
                 }
                 () = turn(self.drain.as_ref()) => self.say_goodbye(),
+                () = self.rechecks.due() => self.recheck_due(),
             }
         }
     }
@@ -151,13 +163,20 @@ impl Hub {
             (
                 Command::Join {
                     connection,
+                    identity,
                     outbox,
                     key,
                 },
                 Some(cursor),
             ) => {
-                self.welcome(&connection, outbox, cursor, key);
+                self.welcome(&connection, identity, outbox, cursor, key);
             }
+            (Command::Identify { key, id, identity }, _) => self.identify(key, id, identity),
+            (Command::Rooms { key, rooms }, _) => {
+                // Whoever asked may have left.
+                let _ = rooms.send(self.registry.rooms_of(key).cloned().collect());
+            }
+            (Command::Expel { key, rooms }, _) => self.expel(key, rooms),
             (Command::Leave { key }, _) => self.leave(key),
             (Command::Request { key, id, request }, _) => self.answer(key, id, request),
         }
@@ -174,6 +193,7 @@ impl Hub {
     fn welcome(
         &mut self,
         connection: &ConnectionId,
+        identity: Option<Identity>,
         outbox: Arc<Outbox>,
         cursor: CursorText,
         key: tokio::sync::oneshot::Sender<SessionKey>,
@@ -184,13 +204,20 @@ impl Hub {
             self.leave(joined);
             return;
         }
+        if let Some(identity) = &identity {
+            if self.guard.is_revoked(identity) {
+                return outbox.cut(CloseReason::Revoked);
+            }
+            self.registry.identify(joined, identity.clone());
+        }
+        let user = identity.as_ref().map(|identity| &**identity.user());
         let welcome = ServerMessage::Welcome {
             protocol: 1,
             connection,
             cursor,
             heartbeat_ms: self.settings.heartbeat.as_millis() as u64,
             server_time: Timestamp::now(),
-            user: None,
+            user,
             limits: self.settings.limits,
         };
         outbox.send(Frame::message(&welcome), Instant::now());
@@ -205,6 +232,8 @@ impl Hub {
     async fn deliver(&mut self, flush: Flush) {
         self.replays.clear();
         self.memory.advance(&flush.reached, Instant::now());
+        // Before anything else is told: nobody is told what they may not see any more.
+        self.heed_access(&flush);
         for (target, reason) in &flush.resyncs {
             self.resync(target, *reason, &flush.cursor).await;
             self.memory.record_resync(target, *reason);
@@ -217,6 +246,7 @@ impl Hub {
             let cursor = if is_last { &flush.then } else { &flush.cursor };
             let told = Arc::new(told);
             self.invalidate(&told, cursor).await;
+            self.watch(&told);
             // A copy only where somebody reads so slowly that it waits.
             let Invalidation { room, changes } = Arc::unwrap_or_clone(told);
             self.memory.record(&room, changes);

@@ -53,6 +53,8 @@ pub(super) static CORE: &[SqlFile] = &[
     sql!("sql/core/ring_for_moment.sql"),
     sql!("sql/core/again.sql"),
     sql!("sql/core/fire_due.sql"),
+    sql!("sql/core/revoke.sql"),
+    sql!("sql/core/recheck.sql"),
     sql!("sql/core/current_trigger.sql"),
     sql!("sql/core/note_applied.sql"),
     sql!("sql/core/drift.sql"),

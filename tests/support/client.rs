@@ -35,14 +35,18 @@ impl Client {
 
     /// Connects without waiting for a welcome.
     pub(crate) async fn open(addr: SocketAddr, protocol: Option<&'static str>) -> Self {
+        let protocol = protocol.map(|protocol| ("sec-websocket-protocol", protocol.to_owned()));
+        Self::open_with(addr, protocol.as_slice()).await
+    }
+
+    /// The same with these headers.
+    pub(crate) async fn open_with(addr: SocketAddr, headers: &[(&'static str, String)]) -> Self {
         let mut request = format!("ws://{addr}/ws")
             .into_client_request()
             .expect("a URL");
-        if let Some(protocol) = protocol {
-            let value = HeaderValue::from_static(protocol);
-            request
-                .headers_mut()
-                .insert("sec-websocket-protocol", value);
+        for (name, value) in headers {
+            let value = HeaderValue::from_str(value).expect("a header");
+            request.headers_mut().insert(*name, value);
         }
         let connected = soon("a WebSocket", tokio_tungstenite::connect_async(request)).await;
         Self {
@@ -261,6 +265,11 @@ pub(crate) fn expect(lines: &str) -> Told {
             )
         })
         .collect()
+}
+
+/// A JSON text without its quotes.
+pub(crate) fn text_of(value: &Value) -> String {
+    text(value)
 }
 
 fn text(value: &Value) -> String {

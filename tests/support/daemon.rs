@@ -45,6 +45,7 @@ impl Daemon {
         config.gateway.listen = ([127, 0, 0, 1], 0).into();
         config.coalesce.window = Duration::ZERO;
         config.coalesce.rooms.clear();
+        config.access.open = true;
         set(&mut config);
         let app = App::bind(config).expect("a free port");
         let (addr, operator) = (app.local_addr(), app.operator_addr());

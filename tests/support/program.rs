@@ -72,6 +72,7 @@ impl Program {
             ])
             .env("DATABASE_URL", &database.url)
             .env("PGBELL_COALESCE__WINDOW", "0ms")
+            .env("PGBELL_ACCESS__OPEN", "true")
             .envs(settings.iter().copied())
             .stdin(stdin)
             .stderr(Stdio::piped())

@@ -64,8 +64,17 @@ async fn what_no_rule_allows_is_denied_and_open_allows_everything() {
     let anna = somebody(&nothing, json!({"role": "admin"})).await;
     assert_eq!(decide(&nothing, Some(&anna), "product:1"), Decision::Deny);
     assert_eq!(decide(&nothing, None, "product:1"), Decision::Deny);
-    let open = Access::new(&Config::default()).expect("valid");
+    let open = Access::new(&Config {
+        open: true,
+        ..Config::default()
+    });
+    let open = open.expect("valid");
     assert_eq!(decide(&open, None, "admin:orders"), Decision::Allow);
+    assert_eq!(
+        decide(&open, None, "pgbell:access"),
+        Decision::Deny,
+        "the daemon's own rooms are nobody's"
+    );
 }
 
 #[tokio::test]

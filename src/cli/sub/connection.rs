@@ -9,6 +9,7 @@ use tokio_tungstenite::{
     tungstenite::{self, Message as Frame, client::IntoClientRequest, http::HeaderValue},
 };
 
+use super::Token;
 use super::message::{Message, Request, SUBPROTOCOL};
 
 /// A daemon that has not said anything yet may take this long.
@@ -20,7 +21,7 @@ const HEARTBEAT_GRACE: Duration = Duration::from_secs(10);
 /// How a connection ended.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum End {
-    /// The daemon does not want this client back (close codes 4000 to 4099).
+    /// The daemon does not want this client back (close codes 4000 to 4099), or not with this token (4200).
     #[error("refused with {code} {reason}")]
     Refused { code: u16, reason: String },
     /// Coming back may help.
@@ -40,12 +41,17 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) async fn open(url: &str) -> Result<Self, End> {
+    pub(super) async fn open(url: &str, token: Option<&Token>) -> Result<Self, End> {
         let mut request = url.into_client_request().map_err(Box::new)?;
         let subprotocol = HeaderValue::from_static(SUBPROTOCOL);
         request
             .headers_mut()
             .insert("sec-websocket-protocol", subprotocol);
+        if let Some(Token(header)) = token {
+            request
+                .headers_mut()
+                .insert("authorization", header.clone());
+        }
         let connecting = timeout(PATIENCE, connect_async(request)).await;
         let (socket, _) = connecting
             .map_err(|_| End::Silent(PATIENCE))?
@@ -91,7 +97,8 @@ impl Connection {
 fn closed(code: u16, reason: &str) -> End {
     let reason = reason.to_owned();
     match code {
-        4000..4100 => End::Refused { code, reason },
+        // There will be no newer token.
+        4000..4100 | 4200 => End::Refused { code, reason },
         _ => End::Closed { code, reason },
     }
 }

@@ -9,6 +9,7 @@ use std::{mem, time::Duration};
 
 use clap::Args;
 use tokio::{select, time::sleep};
+use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, failure::one_line, signals::until_stopped};
@@ -28,12 +29,41 @@ pub(super) struct Sub {
     /// Also print what happened after this cursor
     #[arg(long, value_name = "CURSOR")]
     since: Option<String>,
+    /// Who to be: a token, as pgbell token new prints one
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "PGBELL_TOKEN",
+        hide_env_values = true
+    )]
+    token: Option<Token>,
     /// Print one object per line
     #[arg(long)]
     json: bool,
     /// Stop after this many changes
     #[arg(long, value_name = "N")]
     count: Option<u64>,
+}
+
+/// A token that is shown to nobody.
+#[derive(Clone)]
+pub(super) struct Token(HeaderValue);
+
+impl std::str::FromStr for Token {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let header = HeaderValue::try_from(format!("Bearer {}", text.trim()));
+        let mut header = header.map_err(|_| "this is no token")?;
+        header.set_sensitive(true);
+        Ok(Self(header))
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(redacted)")
+    }
 }
 
 impl Sub {

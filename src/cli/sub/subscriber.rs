@@ -1,7 +1,7 @@
 use std::{io, time::Duration};
 
 use super::{
-    Sub,
+    Sub, Token,
     clock::Clock,
     connection::{Connection, End},
     message::{Change, Message, Request},
@@ -21,6 +21,7 @@ pub(super) struct Subscriber {
     /// Whether the rooms are joined on this connection.
     is_subscribed: bool,
     rooms: Vec<String>,
+    token: Option<Token>,
     json: bool,
     most: u64,
     cursor: Option<String>,
@@ -46,6 +47,7 @@ impl Subscriber {
             is_welcome: false,
             is_subscribed: false,
             rooms: args.rooms.iter().map(ToString::to_string).collect(),
+            token: args.token,
             json: args.json,
             most: args.count.unwrap_or(u64::MAX),
             cursor: args.since,
@@ -60,7 +62,7 @@ impl Subscriber {
     }
 
     async fn converse(&mut self) -> Result<std::convert::Infallible, Stop> {
-        let mut connection = Connection::open(&self.url).await?;
+        let mut connection = Connection::open(&self.url, self.token.as_ref()).await?;
         self.clock.reset();
         let join = Request::Subscribe {
             id: 1,

@@ -62,6 +62,7 @@ async fn listen() -> (TcpListener, Subscriber) {
         rooms: vec!["product:1".parse().expect("a room")],
         url: format!("ws://{address}/ws"),
         since: None,
+        token: None,
         json: false,
         count: Some(2),
     });

@@ -7,7 +7,7 @@
 
 mod session;
 
-use std::{error::Error, fmt, sync::Arc};
+use std::{error::Error, fmt, sync::Arc, time::Instant};
 
 use axum::{
     Json,
@@ -18,9 +18,12 @@ use axum::{
 use bytes::Bytes;
 use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
 
-use super::{Admission, Gateway, capacity::Seat, edge::Peer, stream::Stream};
-use crate::protocol::{ErrorCode, ServerMessage};
-use crate::telemetry::Reason;
+use super::{Admission, Gateway, bearer, capacity::Seat, edge::Peer, stream::Stream};
+use crate::{
+    access::Identity,
+    protocol::{ErrorCode, ServerMessage},
+    telemetry::Reason,
+};
 
 /// The end of the connection is the end of the stream, and nobody on the way holds any of it back.
 const STREAM: [(HeaderName, &str); 4] = [
@@ -45,32 +48,64 @@ pub(super) async fn events(State(gateway): State<Gateway>, request: Request) -> 
         return refused(&gateway, ErrorCode::LimitExceeded, &advice);
     }
     let mut response = STREAM.into_response();
-    if request.method() != Method::HEAD {
-        let peer = request.extensions().get::<Peer>();
-        let admission = gateway.admit(peer, request.headers());
-        response.extensions_mut().insert(Opening {
-            asked,
-            head: Bytes::new(),
-            admission: Arc::new(admission),
-        });
+    if request.method() == Method::HEAD {
+        return response;
     }
+    let identity = match who(&gateway, &asked, request.headers()).await {
+        Ok(identity) => identity,
+        Err((code, advice)) => return refused(&gateway, code, advice),
+    };
+    let peer = request.extensions().get::<Peer>();
+    let opening = Opening {
+        asked,
+        identity,
+        head: Bytes::new(),
+        admission: Arc::new(gateway.admit(peer, request.headers())),
+    };
+    response.extensions_mut().insert(opening);
     response
 }
 
-fn refused(gateway: &Gateway, code: ErrorCode, message: &str) -> Response {
+/// Who asks: by a ticket, by a token in a header, or nobody in particular.
+async fn who(
+    gateway: &Gateway,
+    asked: &Asked,
+    headers: &HeaderMap,
+) -> Result<Option<Identity>, (ErrorCode, &'static str)> {
+    let guard = &gateway.guard;
+    if !guard.wants_tokens() {
+        return Ok(None);
+    }
+    if let Some(ticket) = &asked.ticket {
+        let advice =
+            "no such ticket, or no longer: each is good once, for half a minute; get another";
+        let taken = gateway.tickets.take(ticket, Instant::now());
+        return taken.map(Some).ok_or((ErrorCode::Unauthorized, advice));
+    }
+    let Some(token) = bearer::of(headers) else {
+        return Ok(None);
+    };
+    let identity = guard.identify(&token.0).await;
+    identity
+        .map(Some)
+        .map_err(|refusal| (bearer::code_of(refusal), bearer::advice_on(refusal)))
+}
+
+/// An answer to a request that is not served.
+pub(super) fn refused(gateway: &Gateway, code: ErrorCode, message: &str) -> Response {
     let metrics = &gateway.metrics;
     metrics
         .refused_messages
         .get_or_create(&Reason::new(code.as_str()))
         .inc();
-    let error = ServerMessage::Error {
-        id: None,
-        code,
-        message,
-        retryable: code.is_retryable(),
-        retry_after_ms: None,
+    let status = match code {
+        ErrorCode::Unauthorized | ErrorCode::TokenExpired => StatusCode::UNAUTHORIZED,
+        ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::BAD_REQUEST,
     };
-    (StatusCode::BAD_REQUEST, Json(error)).into_response()
+    let error = ServerMessage::error(None, code, message);
+    (status, Json(error)).into_response()
 }
 
 /// What a client asks for.
@@ -78,17 +113,19 @@ fn refused(gateway: &Gateway, code: ErrorCode, message: &str) -> Response {
 struct Asked {
     rooms: Vec<String>,
     since: Option<String>,
+    ticket: Option<String>,
 }
 
 impl Asked {
     /// A browser that comes back by itself says where it was in `Last-Event-ID`, and repeats the URL it
     /// began with: so the header is newer than `since`.
     fn of(query: &str, headers: &HeaderMap) -> Result<Self, &'static str> {
-        let (mut rooms, mut since) = (Vec::new(), None);
+        let (mut rooms, mut since, mut ticket) = (Vec::new(), None, None);
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {
                 "rooms" => rooms.extend(value.split(',').map(str::to_owned)),
                 "since" => since = Some(value.into_owned()),
+                "ticket" => ticket = Some(value.into_owned()),
                 _ => {}
             }
         }
@@ -99,7 +136,11 @@ impl Asked {
         let last = headers.get(LAST_EVENT_ID);
         let last = last.and_then(|last| last.to_str().ok()).map(str::to_owned);
         let since = last.or(since).filter(|since| !since.is_empty());
-        Ok(Self { rooms, since })
+        Ok(Self {
+            rooms,
+            since,
+            ticket,
+        })
     }
 }
 
@@ -108,6 +149,7 @@ impl Asked {
 #[derive(Clone, Debug)]
 pub(super) struct Opening {
     asked: Asked,
+    identity: Option<Identity>,
     head: Bytes,
     admission: Arc<Admission>,
 }

@@ -8,10 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
+
 use super::{Asked, Opening};
 use crate::{
     gateway::{Gateway, connection::Connection, stream::Stream},
-    hub::{Form, Request},
+    hub::Form,
     protocol::CloseReason,
 };
 
@@ -37,7 +39,12 @@ pub(super) async fn run(
     connection.outbox.send_raw(begin.into(), Instant::now());
     let reason = match refusal {
         Some(reason) => connection.refuse(reason),
-        None => serve(&mut connection, opening.asked).await,
+        None => {
+            if let Some(identity) = opening.identity {
+                connection.standing.identify(identity, Timestamp::now());
+            }
+            serve(&mut connection, opening.asked).await
+        }
     };
     Box::pin(connection.end(reason, refusal.is_some())).await;
     drop(opening.admission);
@@ -54,12 +61,11 @@ async fn serve(connection: &mut Connection, asked: Asked) -> CloseReason {
 
 async fn begin(connection: &mut Connection, asked: Asked) -> ControlFlow<CloseReason> {
     connection.join().await?;
-    let Asked { rooms, since } = asked;
-    let request = Request::Subscribe { rooms, since };
-    connection.ask(None, request).await
+    let Asked { rooms, since, .. } = asked;
+    Box::pin(connection.subscribe(None, rooms, since)).await
 }
 
-async fn take_turn(connection: &Connection) -> ControlFlow<CloseReason> {
+async fn take_turn(connection: &mut Connection) -> ControlFlow<CloseReason> {
     if !connection.turn().await? {
         return ControlFlow::Continue(());
     }

@@ -121,6 +121,7 @@ impl Daemon {
         command.args(["--database-url", &self.url]);
         command.args(["--listen", &self.listen.to_string()]);
         command.env_clear().env("PGBELL_LOG", "pgbell=debug");
+        command.env("PGBELL_ACCESS__OPEN", "true");
         command.envs(self.environment.iter().cloned());
         command.stdin(Stdio::null()).stdout(Stdio::null());
         command.stderr(log.expect("a log"));

@@ -1,0 +1,338 @@
+//! All of access as sessions use it: who somebody is, which rooms they may join, and who was sent away since.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::{
+    sync::{Semaphore, TryAcquireError, watch},
+    time::sleep,
+};
+use tracing::{debug, info, warn};
+
+use super::{
+    Access, Config, Decision, Identity, Link, Question, RefusalCode,
+    answers::{Answers, Look},
+    database::Database,
+    revocations::Revocations,
+};
+use crate::{
+    room::Room,
+    telemetry::{ByReason, Metrics, Reason},
+};
+
+/// Time between two attempts of those who wait until fewer ask.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Cheap to clone; clones share.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    access: Access,
+    auth_timeout: Duration,
+    revocations: RwLock<Revocations>,
+    /// How often what sessions may do has changed.
+    changes: AtomicU64,
+    answers: Mutex<Answers<Waiter>>,
+    database: Database,
+    waiting: Arc<Semaphore>,
+    /// The rules of which the last question failed.
+    failing: Vec<AtomicBool>,
+    metrics: Metrics,
+}
+
+type Waiter = watch::Receiver<Option<Permission>>;
+
+/// What the database makes of somebody who wants to be in a room.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Permission {
+    /// May be there.
+    Allowed,
+    /// May not.
+    Forbidden,
+    /// The database did not say.
+    NotReady,
+    /// Too many ask.
+    RateLimited,
+}
+
+impl Permission {
+    /// Its name in metrics.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Forbidden => "forbidden",
+            Self::NotReady => "not_ready",
+            Self::RateLimited => "rate_limited",
+        }
+    }
+}
+
+impl Guard {
+    /// Asks nobody yet.
+    pub fn new(access: Access, config: &Config, database: Link, metrics: Metrics) -> Self {
+        let sql = &config.sql;
+        let remembered_for = SignedDuration::try_from(config.revoke_for);
+        let rules = config.rooms.len();
+        let inner = Inner {
+            auth_timeout: config.auth_timeout,
+            revocations: RwLock::new(Revocations::new(
+                remembered_for.unwrap_or(SignedDuration::MAX),
+            )),
+            changes: AtomicU64::new(0),
+            answers: Mutex::new(Answers::new(sql.cache, sql.cache_entries)),
+            database: Database::new(database, sql),
+            waiting: Arc::new(Semaphore::new(sql.connections + sql.waiting)),
+            failing: (0..rules).map(|_| AtomicBool::new(false)).collect(),
+            access,
+            metrics,
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// Fetches published keys whenever it is time, until dropped.
+    pub async fn keep_keys(&self) {
+        self.inner.access.keep_keys().await;
+    }
+
+    /// Whether every room is open to everybody.
+    pub fn is_open(&self) -> bool {
+        self.inner.access.is_open()
+    }
+
+    /// Whether tokens mean anything here: not where everything is open and there is no key.
+    pub fn wants_tokens(&self) -> bool {
+        !self.is_open() || self.inner.access.has_keys()
+    }
+
+    /// By when somebody has to say who they are, or to join a room.
+    pub fn auth_timeout(&self) -> Option<Duration> {
+        (!self.is_open()).then_some(self.inner.auth_timeout)
+    }
+
+    /// Who a token says its bearer is. Why one is refused is for the log; a bearer learns the code.
+    pub async fn identify(&self, token: &str) -> Result<Identity, RefusalCode> {
+        let verified = self.inner.access.verify(token, Timestamp::now()).await;
+        let outcome = match verified {
+            Ok(identity) if self.is_revoked(&identity) => {
+                debug!(
+                    user = &**identity.user(),
+                    "a token was made before its user was revoked"
+                );
+                Err(RefusalCode::Unauthorized)
+            }
+            Ok(identity) => Ok(identity),
+            Err(refusal) => {
+                debug!(%refusal, "a token is refused");
+                Err(refusal.code())
+            }
+        };
+        let name = outcome
+            .as_ref()
+            .err()
+            .map_or("accepted", |code| code.as_str());
+        self.count(&self.inner.metrics.authentications, name);
+        outcome
+    }
+
+    /// Whether this token was made before its user was sent away.
+    pub fn is_revoked(&self, identity: &Identity) -> bool {
+        let revocations = self.inner.revocations.read();
+        revocations
+            .unwrap_or_else(PoisonError::into_inner)
+            .cover(identity)
+    }
+
+    /// Whether somebody may join a room, as far as that can be said at once.
+    pub fn decide(&self, identity: Option<&Identity>, room: &Room) -> Decision {
+        self.inner.access.decide(identity, room)
+    }
+
+    /// Asks the database, unless it was asked lately: any yes is enough. Where too many ask, waits for as long
+    /// as `patience` says.
+    pub async fn ask(
+        &self,
+        identity: &Identity,
+        questions: &[Question],
+        patience: Duration,
+    ) -> Permission {
+        let until = Instant::now() + patience;
+        let mut permission = Permission::Forbidden;
+        for question in questions {
+            match self.answer_by(until, identity, question).await {
+                Permission::Allowed => return Permission::Allowed,
+                Permission::Forbidden => {}
+                unanswered => permission = unanswered,
+            }
+        }
+        permission
+    }
+
+    async fn answer_by(
+        &self,
+        until: Instant,
+        identity: &Identity,
+        question: &Question,
+    ) -> Permission {
+        loop {
+            match self.answer(identity, question).await {
+                Permission::RateLimited if Instant::now() < until => sleep(PAUSE).await,
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn answer(&self, identity: &Identity, question: &Question) -> Permission {
+        let mut waiter = match self.waiter(identity, question) {
+            Ok(waiter) => waiter,
+            Err(known) => return known,
+        };
+        let answer = waiter.wait_for(Option::is_some).await;
+        answer
+            .ok()
+            .and_then(|answer| *answer)
+            .unwrap_or(Permission::NotReady)
+    }
+
+    /// Somebody who waits for the answer, or what is known without asking.
+    fn waiter(&self, identity: &Identity, question: &Question) -> Result<Waiter, Permission> {
+        let (mut answers, who) = (self.answers(), identity.digest());
+        match answers.look(question, who, Instant::now()) {
+            Look::Known(allowed) => {
+                self.count(&self.inner.metrics.access_questions, "remembered");
+                Err(permission(allowed))
+            }
+            Look::Asking(waiter) if waiter.has_changed().is_ok() => Ok(waiter),
+            // Whoever asked has not come to an end.
+            Look::Asking(_) | Look::Unknown => {
+                let place = match self.inner.waiting.clone().try_acquire_owned() {
+                    Ok(place) => place,
+                    Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => {
+                        self.count(&self.inner.metrics.access_questions, "rate_limited");
+                        return Err(Permission::RateLimited);
+                    }
+                };
+                let (told, waiter) = watch::channel(None);
+                let serial = answers.begin(question, who, identity.user().clone(), waiter.clone());
+                let asking = self
+                    .clone()
+                    .look_up(identity.clone(), question.clone(), serial);
+                tokio::spawn(async move {
+                    told.send_replace(Some(asking.await));
+                    drop(place);
+                });
+                Ok(waiter)
+            }
+        }
+    }
+
+    /// Asks, whoever still waits for it.
+    async fn look_up(self, identity: Identity, question: Question, serial: u64) -> Permission {
+        let answer = self
+            .inner
+            .database
+            .ask(&question, identity.claims_json())
+            .await;
+        let failing = &self.inner.failing[question.rule];
+        let answer = match answer {
+            Ok(allowed) => {
+                if failing.swap(false, Ordering::Relaxed) {
+                    info!("access.rooms.{}.sql is answered again", question.rule);
+                }
+                Some(allowed)
+            }
+            Err(failure) => {
+                if !failing.swap(true, Ordering::Relaxed) {
+                    warn!(%failure, "access.rooms.{}.sql has no answer: nobody is let in by it", question.rule);
+                }
+                None
+            }
+        };
+        self.answers()
+            .finish(&question, identity.digest(), serial, answer, Instant::now());
+        let permission = answer.map_or(Permission::NotReady, permission);
+        self.count(&self.inner.metrics.access_questions, permission.as_str());
+        permission
+    }
+
+    /// How often what sessions may do has changed. Whoever decided before the last time decides again.
+    pub fn changes(&self) -> u64 {
+        self.inner.changes.load(Ordering::Acquire)
+    }
+
+    /// Tokens of `user` that were made by `at` count no longer.
+    pub fn revoke(&self, user: &Arc<str>, at: Timestamp) {
+        let revocations = self.inner.revocations.write();
+        let mut revocations = revocations.unwrap_or_else(PoisonError::into_inner);
+        revocations.add(user.clone(), at, Timestamp::now());
+        drop(revocations);
+        self.answers().forget_user(user);
+        self.changed();
+    }
+
+    /// Somebody has lost a room, whatever was answered before.
+    pub fn forget_user(&self, user: &str) {
+        self.answers().forget_user(user);
+        self.changed();
+    }
+
+    /// What was answered about a room holds no longer.
+    pub fn forget_room(&self, room: &Room) {
+        let mut answers = self.answers();
+        for question in self.inner.access.rules().questions(room) {
+            answers.forget(&question);
+        }
+        drop(answers);
+        self.changed();
+    }
+
+    /// Nothing that was answered holds any longer.
+    pub fn forget_all(&self) {
+        self.answers().forget_all();
+        self.changed();
+    }
+
+    /// Whether an event that is told in any room makes its members be asked about again.
+    pub fn watches(&self) -> bool {
+        !self.is_open() && self.inner.access.rules().watches()
+    }
+
+    /// Whether members of `room` are asked about again after one of these events, or after some that nobody
+    /// can name.
+    pub fn rechecks(&self, room: &Room, events: Option<&[Arc<str>]>) -> bool {
+        self.watches() && self.inner.access.rules().rechecks(room, events)
+    }
+
+    fn changed(&self) {
+        self.inner.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn answers(&self) -> MutexGuard<'_, Answers<Waiter>> {
+        self.inner
+            .answers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, family: &ByReason, name: &'static str) {
+        family.get_or_create(&Reason::new(name)).inc();
+    }
+}
+
+fn permission(allowed: bool) -> Permission {
+    match allowed {
+        true => Permission::Allowed,
+        false => Permission::Forbidden,
+    }
+}

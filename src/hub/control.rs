@@ -1,0 +1,305 @@
+//! Who may be where no longer, as the daemon is told in a room of its own: what is told there came through the
+//! log like everything else, so it is not lost, and is heard by every daemon.
+
+use std::{sync::Arc, time::Instant};
+
+use jiff::Timestamp;
+use serde_json::Number;
+
+use super::{Frame, Hub, recheck::Recheck, registry::SessionKey};
+use crate::{
+    access::Identity,
+    invalidation::{Flush, Folded, Invalidation},
+    protocol::{CloseReason, ErrorCode, ServerMessage},
+    room::{Room, Target},
+    telemetry::Reason,
+};
+
+/// What the daemon is told. The functions of the same names in `sql/core/` write it.
+#[derive(Debug, PartialEq)]
+enum Order {
+    /// A user is to be sent away: with all tokens that were made by then.
+    Revoke { user: Arc<str>, at: Timestamp },
+    /// A user is to be taken out of a room.
+    Leave { user: Arc<str>, room: Room },
+    /// The members of a room are to be asked about again.
+    Recheck(Room),
+    /// Something that cannot be read: whatever it is, it takes rights away.
+    Unreadable,
+}
+
+impl Order {
+    /// `None` where it is about something else.
+    fn of(change: &Folded, now: Timestamp) -> Option<Self> {
+        let order = match &*change.entity {
+            "access:revoke" => Some(Self::Revoke {
+                user: change.id.clone(),
+                at: moment(change).unwrap_or(now),
+            }),
+            "access:leave" => change.id.split_once(' ').and_then(|(room, user)| {
+                Some(Self::Leave {
+                    user: user.into(),
+                    room: room.parse().ok()?,
+                })
+            }),
+            "access:recheck" => change.id.parse().ok().map(Self::Recheck),
+            _ => return None,
+        };
+        Some(order.unwrap_or(Self::Unreadable))
+    }
+}
+
+/// The newest time that is told: of several orders in one, the last counts.
+fn moment(change: &Folded) -> Option<Timestamp> {
+    let at = change.new.as_ref()?.get("at")?;
+    serde_json::from_str(at.get()).ok()
+}
+
+impl Hub {
+    /// Heeds what a flush says about access.
+    pub(super) fn heed_access(&mut self, flush: &Flush) {
+        let control = Room::of_access();
+        if flush
+            .resyncs
+            .iter()
+            .any(|(target, _)| target.covers(&control))
+        {
+            self.recheck(&control);
+        }
+        for told in flush
+            .invalidations
+            .iter()
+            .filter(|told| told.room == control)
+        {
+            for order in told
+                .changes
+                .iter()
+                .filter_map(|change| Order::of(change, Timestamp::now()))
+            {
+                self.heed(order);
+            }
+        }
+        let resyncs = flush.resyncs.iter().map(|(target, _)| target);
+        for target in resyncs.filter(|target| !target.covers(&control)) {
+            self.watch_resync(target);
+        }
+    }
+
+    fn heed(&mut self, order: Order) {
+        match order {
+            Order::Revoke { user, at } => {
+                self.guard.revoke(&user, at);
+                for (key, identity) in self.registry.of_user(&user) {
+                    // A clock that is ahead may have dated a token later than it was shown.
+                    if self.guard.is_revoked(&identity) || identity.verified_at() <= at {
+                        self.send_off(key);
+                    }
+                }
+            }
+            Order::Leave { user, room } => {
+                self.guard.forget_user(&user);
+                for (key, _) in self.registry.of_user(&user) {
+                    self.expel(key, vec![(room.clone(), ErrorCode::Forbidden)]);
+                }
+            }
+            Order::Recheck(room) => self.recheck(&room),
+            Order::Unreadable => self.recheck(&Room::of_access()),
+        }
+    }
+
+    fn send_off(&mut self, key: SessionKey) {
+        if let Some(outbox) = self.registry.session(key) {
+            outbox.cut(CloseReason::Revoked);
+        }
+        self.count_revocation("session");
+    }
+
+    /// Notes who a session is, unless that is somebody who was sent away just now.
+    pub(super) fn identify(&mut self, key: SessionKey, id: Option<Number>, identity: Identity) {
+        if self.guard.is_revoked(&identity) {
+            return self.send_off(key);
+        }
+        let left = identity.expires_at().duration_since(Timestamp::now());
+        let authenticated = ServerMessage::Authenticated {
+            id,
+            user: identity.user(),
+            expires_in_ms: u64::try_from(left.as_millis()).unwrap_or(0),
+        };
+        self.send(key, Frame::message(&authenticated));
+        self.registry.identify(key, identity);
+    }
+
+    /// Takes a session out of rooms, and says so. Nothing of them is told to it after that.
+    pub(super) fn expel(&mut self, key: SessionKey, rooms: Vec<(Room, ErrorCode)>) {
+        for (room, code) in rooms {
+            if !self.registry.is_in(key, &room) {
+                continue;
+            }
+            if let Some(empty) = self.registry.unsubscribe(key, room.as_str()) {
+                self.memory.leave(&empty, Instant::now());
+            }
+            let revoked = ServerMessage::Revoked { room: &room, code };
+            self.send(key, Frame::message(&revoked));
+            self.count_revocation("room");
+        }
+    }
+
+    /// Has the members of a room asked about again, if what is told there may change who they are.
+    pub(super) fn watch(&mut self, told: &Invalidation) {
+        if !self.guard.watches() {
+            return;
+        }
+        let rechecks = |change: &Folded| self.guard.rechecks(&told.room, Some(&change.events));
+        if told.changes.iter().any(rechecks) {
+            self.recheck(&told.room);
+        }
+    }
+
+    /// A resync may stand for any event.
+    fn watch_resync(&mut self, target: &Target) {
+        if !self.guard.watches() {
+            return;
+        }
+        for room in self.registry.covered(target) {
+            if self.guard.rechecks(&room, None) {
+                self.recheck(&room);
+            }
+        }
+    }
+
+    /// Whoever asks to join from now on is asked about anew; members are as soon as it is time. Those of the
+    /// room where access itself is told are everybody.
+    fn recheck(&mut self, room: &Room) {
+        match *room == Room::of_access() {
+            true => self.guard.forget_all(),
+            false => self.guard.forget_room(room),
+        }
+        if self.rechecks.want(room, Instant::now()) {
+            self.recheck_members(room);
+        }
+    }
+
+    /// Looks again at rooms that were looked at a moment before something else happened there.
+    pub(super) fn recheck_due(&mut self) {
+        let now = Instant::now();
+        for room in self.rechecks.take_due(now) {
+            self.rechecks.want(&room, now);
+            self.recheck_members(&room);
+        }
+    }
+
+    fn recheck_members(&self, room: &Room) {
+        if *room == Room::of_access() {
+            let every = self.registry.sessions();
+            return every.for_each(|outbox| outbox.recheck(Recheck::Every));
+        }
+        for outbox in self.registry.everyone_in(room) {
+            outbox.recheck(Recheck::room(room.clone()));
+        }
+    }
+
+    /// Access has changed between the decision about these rooms and now.
+    pub(super) fn decide_again<'r>(&self, key: SessionKey, rooms: impl Iterator<Item = &'r Room>) {
+        let rooms = Recheck::Rooms(rooms.cloned().collect());
+        if let Some(outbox) = self.registry.session(key) {
+            outbox.recheck(rooms);
+        }
+    }
+
+    fn count_revocation(&self, what: &'static str) {
+        self.metrics
+            .revocations
+            .get_or_create(&Reason::new(what))
+            .inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::{Change, Op};
+
+    fn now() -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+
+    fn order(entity: &str, id: &str, new: Option<&str>) -> Option<Order> {
+        Order::of(&Folded::new(&change(entity, id, new)), now())
+    }
+
+    fn change(entity: &str, id: &str, new: Option<&str>) -> Change {
+        Change {
+            xid: 7,
+            at: now(),
+            entity: entity.into(),
+            id: id.into(),
+            op: Op::Insert,
+            events: [].into(),
+            targets: Vec::new(),
+            old: None,
+            new: new.map(|new| serde_json::from_str(new).expect("an object")),
+            origin: None,
+        }
+    }
+
+    const LATER: &str = "2026-11-20T11:01:37.237113Z";
+
+    #[test]
+    fn orders_are_read_and_of_two_the_last_counts() {
+        let at = |moment: &str| format!(r#"{{"at": "{moment}"}}"#);
+        let revoke = |at: Timestamp| {
+            Some(Order::Revoke {
+                user: "anna".into(),
+                at,
+            })
+        };
+        let later: Timestamp = LATER.parse().expect("a moment");
+        assert_eq!(
+            order("access:revoke", "anna", Some(&at(LATER))),
+            revoke(later)
+        );
+        let mut folded = Folded::new(&change(
+            "access:revoke",
+            "anna",
+            Some(&at("2026-11-20T11:00:00Z")),
+        ));
+        folded.absorb(&change("access:revoke", "anna", Some(&at(LATER))));
+        assert_eq!(Order::of(&folded, now()), revoke(later));
+        for unknown in [
+            None,
+            Some("{}"),
+            Some(r#"{"at": 7}"#),
+            Some(r#"{"at": "x"}"#),
+        ] {
+            assert_eq!(
+                order("access:revoke", "anna", unknown),
+                revoke(now()),
+                "{unknown:?}"
+            );
+        }
+        let leave = Order::Leave {
+            user: "anna with spaces".into(),
+            room: "order:7".parse().expect("a room"),
+        };
+        assert_eq!(
+            order("access:leave", "order:7 anna with spaces", None),
+            Some(leave)
+        );
+        let room = "order:7".parse().expect("a room");
+        assert_eq!(
+            order("access:recheck", "order:7", None),
+            Some(Order::Recheck(room))
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_passed_over_and_what_is_about_something_else_is() {
+        assert_eq!(order("access:leave", "anna", None), Some(Order::Unreadable));
+        assert_eq!(
+            order("access:leave", "a*b anna", None),
+            Some(Order::Unreadable)
+        );
+        assert_eq!(order("access:recheck", "", None), Some(Order::Unreadable));
+        assert_eq!(order("product", "1", None), None);
+    }
+}
