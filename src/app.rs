@@ -19,7 +19,7 @@ use crate::{
     capture::{Capture, Transport},
     coalesce,
     config::Config,
-    gateway::{self, Capacity, DemoPage, Gateway, Listener, Tickets},
+    gateway::{self, Capacity, Certificates, DemoPage, Edge, Gateway, Listener, Tickets, TlsError},
     hub::{self, Hub, OutboxLimits, Settings},
     interest::Interest,
     protocol::Limits,
@@ -43,6 +43,9 @@ pub enum Error {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// TLS cannot be spoken with these files.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Keys or rules that cannot work.
     #[error("{0}")]
     Access(#[from] access::Invalid),
@@ -78,6 +81,8 @@ pub struct App {
     config: Config,
     listener: Listener,
     local_addr: SocketAddr,
+    operator: Option<Listener>,
+    certificates: Option<Certificates>,
     access: Access,
     demo: Option<DemoPage>,
 }
@@ -101,11 +106,17 @@ impl App {
         let addr = config.gateway.listen;
         let listen = |source| Error::Listen { addr, source };
         let local_addr = listener.local_addr().map_err(listen)?;
+        let operator = config.gateway.admin.listen;
+        let operator = operator
+            .map(|addr| Listener::bind(addr).map_err(|source| Error::Listen { addr, source }));
+        let certificates = Certificates::load(&config.gateway.tls)?;
         Ok(Self {
             access: Access::new(&config.access)?,
             config,
             listener,
             local_addr,
+            certificates,
+            operator: operator.transpose()?,
             demo: None,
         })
     }
@@ -120,6 +131,17 @@ impl App {
     /// Where clients reach the daemon.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// Where the operator reaches it, if that is elsewhere.
+    pub fn operator_addr(&self) -> Option<SocketAddr> {
+        let operator = self.operator.as_ref()?;
+        operator.local_addr().ok()
+    }
+
+    /// What clients are shown, if TLS ends here: to be read again when it was renewed.
+    pub fn certificates(&self) -> Option<Certificates> {
+        self.certificates.clone()
     }
 
     /// Runs until `shutdown` completes, then flushes what waits, sends clients away and returns.
@@ -175,6 +197,8 @@ impl App {
             metrics: metrics.clone(),
         };
         let gateway = Gateway::new(gateway::Inner {
+            edge: Edge::new(&config.gateway, config.access.open),
+            certificates: self.certificates,
             outbox: outbox_limits(&config),
             hub: handle,
             guard: guard.clone(),
@@ -191,6 +215,9 @@ impl App {
             demo: self.demo,
             config: config.gateway,
         });
+        if let Some(listener) = self.operator {
+            others.spawn(gateway::serve_operator(gateway.clone(), listener));
+        }
         let drain = coalesce::Drain {
             begun: draining.clone(),
             flushed: flushed.clone().drop_guard(),

@@ -26,6 +26,7 @@
 //! - When writers must ring: `capture/doorbell.rs`.
 //! - When a room is told: `coalesce/window.rs`.
 //! - How triggers that have drifted are found: `sql/core/drift.sql`, then `capture/drift/`.
+//! - What is asked of whoever comes: `gateway/edge/`.
 //! - What a slow client costs: `hub/outbox.rs`, then `hub/folding.rs`.
 //! - How clients are sent away: `hub/drain.rs`.
 //! - What clients that come back are told: `hub/memory/`, then `hub/resume.rs` and
@@ -70,8 +71,8 @@
 //! - No stage imports another: `capture`, `coalesce` and `hub` do not know that the others exist, and
 //!   `gateway` knows the hub alone.
 //! - No SQL driver outside `database`, `capture`, `access`, `install` and `demo`; no axum outside `gateway` and
-//!   `demo`; no figment outside `config`; no clap outside `cli`; no JWT outside `access`; no TLS outside `access` and
-//!   `database`.
+//!   `demo`; no figment outside `config`; no clap outside `cli`; no JWT outside `access`; no TLS outside `access`,
+//!   `database` and `gateway`.
 //! - No clock and no await in what decides: `window`, `doorbell`, `registry`, `folding`, `drain`,
 //!   `epoch`, `invalidation`, `cursor`, `token`, `jwks`, `rules`. They take `now`; their drivers wait.
 //!

@@ -418,6 +418,8 @@ pub enum CloseReason {
     TooBig,
     /// The client came with a token that is not accepted.
     Unauthorized,
+    /// The page that connects may not, from a browser.
+    OriginForbidden,
     /// None of the subprotocols the client offers is spoken here.
     UnsupportedProtocol,
     /// The daemon has as many connections as it may have.
@@ -430,6 +432,8 @@ pub enum CloseReason {
     SlowConsumer,
     /// The client neither said who it is nor joined a room in time.
     AuthTimeout,
+    /// The client says too much, or comes too often.
+    RateLimited,
     /// The client did not answer a ping.
     NoPong,
     /// The client's token is too old: it may come back with a newer one.
@@ -448,12 +452,14 @@ impl CloseReason {
             Self::InvalidText => 1007,
             Self::TooBig => 1009,
             Self::Unauthorized => 4000,
+            Self::OriginForbidden => 4001,
             Self::UnsupportedProtocol => 4002,
             Self::ConnectionLimit => 4004,
             Self::Revoked => 4005,
             Self::ServerError => 4100,
             Self::SlowConsumer => 4102,
             Self::AuthTimeout => 4104,
+            Self::RateLimited => 4103,
             Self::NoPong => 4105,
             Self::TokenExpired => 4200,
             Self::Draining => 4201,
@@ -469,12 +475,14 @@ impl CloseReason {
             Self::InvalidText => "invalid_text",
             Self::TooBig => "too_big",
             Self::Unauthorized => "unauthorized",
+            Self::OriginForbidden => "origin_forbidden",
             Self::UnsupportedProtocol => "unsupported_protocol",
             Self::ConnectionLimit => "connection_limit",
             Self::Revoked => "revoked",
             Self::ServerError => "server_error",
             Self::SlowConsumer => "slow_consumer",
             Self::AuthTimeout => "auth_timeout",
+            Self::RateLimited => "rate_limited",
             Self::NoPong => "no_pong",
             Self::TokenExpired => "token_expired",
             Self::Draining => "draining",

@@ -156,6 +156,10 @@ metrics! {
     goodbyes: Counter = Counter::default(),
     /// Connections that speak HTTP, WebSockets to be among them.
     http_connections: Gauge = Gauge::default(),
+    /// Connections cut off before they were a session, by cause.
+    cut_connections: ByReason = Family::default(),
+    /// Requests that were refused, by cause.
+    refused_requests: ByReason = Family::default(),
     /// Times that connections were left waiting to be accepted, by cause.
     accept_pauses: ByReason = Family::default(),
     /// Connections ended, by cause.

@@ -9,6 +9,7 @@ mod database_faults;
 mod dba_day;
 mod doorbell;
 mod drift;
+mod edge;
 mod encryption;
 mod events;
 mod failover;

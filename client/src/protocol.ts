@@ -320,7 +320,7 @@ export interface CloseCodes {
   too_big: 1009;
   /** The client came with a token that is not accepted. */
   unauthorized: 4000;
-  /** Pages of this origin may not connect. */
+  /** The page that connects may not, from a browser. */
   origin_forbidden: 4001;
   /** None of the subprotocols the client offers is spoken here. */
   unsupported_protocol: 4002;
@@ -336,7 +336,7 @@ export interface CloseCodes {
   overloaded: 4101;
   /** The client did not read what it was sent. */
   slow_consumer: 4102;
-  /** The client asked too often. */
+  /** The client says too much, or comes too often. */
   rate_limited: 4103;
   /** The client neither said who it is nor joined a room in time. */
   auth_timeout: 4104;

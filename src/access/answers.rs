@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{rules::Question, token::Digest};
+use super::{identity::Digest, rules::Question};
 
 /// What is asked, whoever it is about: the rule and the words of the room.
 type Matter = (usize, Vec<String>);

@@ -6,8 +6,10 @@ use serde::Serialize;
 
 use super::{
     Access, Claims, Identity, Refusal,
+    checks::{self, CHECKS, seconds},
+    refusal::shown_value,
     rules::Verdict,
-    token::{self, CHECKS, Unproven, seconds, shown_value},
+    token::Unproven,
 };
 use crate::room::Room;
 
@@ -91,7 +93,7 @@ impl Access {
         }
         let outcome = signer
             .and(claims.clone())
-            .and_then(|claims| token::identify(claims, self.settings(), now));
+            .and_then(|claims| checks::identify(claims, self.settings(), now));
         Explanation {
             steps,
             claims: claims.ok(),
@@ -104,7 +106,7 @@ impl Access {
             let outcome = (check.holds)(claims, self.settings(), now);
             let found = match (
                 check.name,
-                token::date(claims, check.name),
+                checks::date(claims, check.name),
                 claims.get(check.name),
             ) {
                 ("exp", Ok(Some(at)), _) => {

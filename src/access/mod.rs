@@ -3,19 +3,21 @@
 //! A token (JWT) proves who somebody is: [`Access::verify`] makes an [`Identity`] of it, or a [`Refusal`].
 //! Rules say who may join which room: [`Access::decide`]. Everything is denied that no rule allows.
 //!
-//! `token` decides about tokens, `keys` and `jwks` about keys, `pattern` and `rules` about rooms: from data
+//! `token` and `checks` decide about tokens, `keys` and `jwks` about keys, `pattern` and `rules` about rooms: from data
 //! and `now`, without a clock, a socket or a wait. `keyset` and `fetch` get keys that issuers publish.
 //! `revocations` and `answers` are what a running daemon remembers, `database` asks the questions of rules
 //! with `sql`, and [`Guard`] is all of it as sessions use it.
 //! What a decision costs is paid when somebody joins, never when something is told.
 
 mod answers;
+mod checks;
 mod claims;
 mod config;
 mod database;
 mod explain;
 mod fetch;
 mod guard;
+mod identity;
 mod jwks;
 mod keys;
 mod keyset;
@@ -38,18 +40,20 @@ pub use config::{Config, Everybody, JwksConfig, KeyConfig, RoomRule, SqlConfig, 
 pub use database::Link;
 pub use explain::{Explanation, RuleStep, Step};
 pub use guard::{Guard, Permission};
+pub use identity::Identity;
 /// A way of signing, as in `alg`.
 pub use jsonwebtoken::Algorithm;
 pub use refusal::{Refusal, RefusalCode};
 pub use rules::{Decision, Question};
 pub use sign::{NoSigner, Signer};
-pub use token::{Identity, MAX_TOKEN_SIZE};
+pub use token::MAX_TOKEN_SIZE;
 
 use crate::room::Room;
+use checks::Settings;
 use keys::Key;
 use keyset::KeySet;
 use rules::Rules;
-use token::{Settings, Unproven};
+use token::Unproven;
 
 /// Furthest that clocks may be apart: beyond that, something is wrong with one.
 const MAX_LEEWAY: SignedDuration = SignedDuration::from_mins(5);
@@ -132,7 +136,7 @@ impl Access {
             }
             self.signer(&unproven)?;
         }
-        token::identify(unproven.claims()?, &self.inner.settings, now)
+        checks::identify(unproven.claims()?, &self.inner.settings, now)
     }
 
     /// Whether somebody may join a room; `None` is somebody without a token.

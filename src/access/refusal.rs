@@ -1,6 +1,7 @@
 //! Why a token is not accepted: in few words for its bearer, in clear ones for the operator.
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use super::{Algorithm, token::MAX_TOKEN_SIZE};
 
@@ -129,6 +130,17 @@ pub(super) fn shown(text: &str) -> String {
         ""
     };
     format!("\"{quoted}\"{more}")
+}
+
+/// What a claim says, short and harmless.
+pub(super) fn shown_value(value: &Value) -> String {
+    match value {
+        Value::String(text) => shown(text),
+        other => {
+            let quoted = shown(&other.to_string());
+            quoted.trim_matches('"').replace("\\\"", "\"")
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use clap::Args;
 use listenfd::ListenFd;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use super::{Failure, database::Database, signals::until_stopped};
@@ -8,7 +9,7 @@ use crate::{
     app::{App, Drained},
     capture::check_url,
     config::{Config, Flag, masked},
-    gateway::Listener,
+    gateway::{Certificates, Listener},
 };
 
 /// `pgbell serve`
@@ -46,7 +47,17 @@ impl Serve {
                 None => App::bind(config)?,
             };
             let address = app.local_addr();
-            info!(%address, "listening on http://{address}");
+            let scheme = match app.certificates() {
+                Some(certificates) => {
+                    tokio::spawn(renew(certificates));
+                    "https"
+                }
+                None => "http",
+            };
+            info!(%address, "listening on {scheme}://{address}");
+            if let Some(address) = app.operator_addr() {
+                info!(%address, "the operator's paths are on http://{address}");
+            }
             app.run(stop.cancelled_owned()).await
         })
         .await;
@@ -86,6 +97,20 @@ fn handed_over() -> Result<Option<Listener>, Failure> {
     Ok(listener)
 }
 
+/// Reads certificate and key again with each SIGHUP.
+async fn renew(certificates: Certificates) {
+    let mut hangups = match signal(SignalKind::hangup()) {
+        Ok(hangups) => hangups,
+        Err(error) => return warn!(%error, "cannot watch for SIGHUP: TLS files are not read again"),
+    };
+    while hangups.recv().await.is_some() {
+        match certificates.reload() {
+            Ok(()) => info!("the TLS files were read again"),
+            Err(error) => warn!(%error, "the TLS files cannot be used; those before stay in use"),
+        }
+    }
+}
+
 fn announce(config: &Config) {
     info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -98,6 +123,13 @@ fn announce(config: &Config) {
     } else if config.access.rooms.is_empty() {
         warn!(
             "nobody can join any room: write access.rooms, or set access.open = true for development"
+        );
+    }
+    let admin = &config.gateway.admin;
+    let is_reachable = admin.listen.is_some_and(|addr| !addr.ip().is_loopback());
+    if is_reachable && admin.token.reveal().is_empty() {
+        warn!(
+            "gateway.admin.listen can be reached from elsewhere, and gateway.admin.token is not set"
         );
     }
 }

@@ -93,7 +93,7 @@ impl Error {
 
 /// Whether there may be a secret in what was found there, in whatever form.
 fn is_secret(key: &str) -> bool {
-    ["database.url", "access.tokens.keys"]
+    ["database.url", "access.tokens.keys", "gateway.admin.token"]
         .iter()
         .any(|secret| key.starts_with(secret))
 }

@@ -6,7 +6,7 @@ use bytesize::ByteSize;
 use figment::Figment;
 
 use super::{Config, Error, address::is_postgres, source};
-use crate::access::Access;
+use crate::{access::Access, gateway};
 
 struct Rule {
     key: &'static str,
@@ -101,6 +101,62 @@ const RULES: &[Rule] = &[
     rule("gateway.header_timeout", "at least 1ms", |c| {
         c.gateway.header_timeout >= MILLISECOND
     }),
+    rule(
+        "gateway.origins",
+        "as a browser sends them: https://shop.example.com, in lower case, without a path, without * and \
+         without the port that its scheme has anyway",
+        |c| c.gateway.has_valid_origins(),
+    ),
+    rule(
+        "gateway.trusted_proxies",
+        "addresses and networks such as 10.0.0.0/8",
+        |c| gateway::Config::are_networks(&c.gateway.trusted_proxies),
+    ),
+    rule(
+        "gateway.unlimited_addresses",
+        "addresses and networks such as 10.0.0.0/8",
+        |c| gateway::Config::are_networks(&c.gateway.unlimited_addresses),
+    ),
+    rule("gateway.max_connections_per_address", "at least 1", |c| {
+        c.gateway.max_connections_per_address >= 1
+    }),
+    rule(
+        "gateway.max_http_connections_per_address",
+        "at least 1",
+        |c| c.gateway.max_http_connections_per_address >= 1,
+    ),
+    rule("gateway.connection_rate", "at least 1", |c| {
+        c.gateway.connection_rate >= 1
+    }),
+    rule("gateway.connection_burst", "at least 1", |c| {
+        c.gateway.connection_burst >= 1
+    }),
+    rule("gateway.message_rate", "at least 1", |c| {
+        c.gateway.message_rate >= 1
+    }),
+    rule("gateway.message_burst", "at least 1", |c| {
+        c.gateway.message_burst >= 1
+    }),
+    rule("gateway.subscribe_rate", "at least 1", |c| {
+        c.gateway.subscribe_rate >= 1
+    }),
+    rule("gateway.subscribe_burst", "at least 1", |c| {
+        c.gateway.subscribe_burst >= 1
+    }),
+    rule(
+        "gateway.tls.certificate",
+        "set together with gateway.tls.key",
+        |c| c.gateway.tls.certificate.is_some() || c.gateway.tls.key.is_none(),
+    ),
+    rule(
+        "gateway.tls.key",
+        "set together with gateway.tls.certificate",
+        |c| c.gateway.tls.key.is_some() || c.gateway.tls.certificate.is_none(),
+    ),
+    rule(ADMIN_TOKEN, "at least 16 visible ASCII characters", |c| {
+        let token = c.gateway.admin.token.reveal();
+        token.is_empty() || token.len() >= 16 && token.bytes().all(|b| b.is_ascii_graphic())
+    }),
     rule("access.auth_timeout", "at least 1ms", |c| {
         c.access.auth_timeout >= MILLISECOND
     }),
@@ -116,6 +172,7 @@ const RULES: &[Rule] = &[
 ];
 
 const URL: &str = "database.url";
+const ADMIN_TOKEN: &str = "gateway.admin.token";
 
 /// Refuses the first value that cannot work.
 pub(super) fn judge(config: &Config, figment: &Figment) -> Result<(), Error> {
@@ -147,7 +204,7 @@ fn found(figment: &Figment, key: &str) -> String {
     let value = figment.find_value(key).ok();
     let text = value.and_then(|value| serde_json::to_string(&value).ok());
     match text {
-        Some(text) if key != URL => format!(", not {text}"),
+        Some(text) if ![URL, ADMIN_TOKEN].contains(&key) => format!(", not {text}"),
         _ => String::new(),
     }
 }

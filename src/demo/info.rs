@@ -34,7 +34,8 @@ pub(super) fn welcome(psql: &str, shop: SocketAddr, daemon: SocketAddr) -> Strin
   psql     {psql}
            update products set price = price + 1 where id = 1;
   changes  pgbell sub product:1{url}
-  open     every room, to everybody who can reach the ports: this is a demo
+  open     every room, every origin, console, /health and /metrics, to whoever reaches
+           these addresses; what is not a demo has rules: docs/security.md
   stop     Ctrl-C
 
 "

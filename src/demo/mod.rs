@@ -14,7 +14,7 @@ use std::{io, net::SocketAddr};
 use tokio::select;
 use tokio_util::sync::CancellationToken;
 
-use crate::{app, capture::Secret, config::Config, install};
+use crate::{app, capture::Secret, config::Config, gateway::AdminConfig, install};
 use daemon::Daemon;
 use database::Database;
 use storefront::Storefront;
@@ -103,6 +103,8 @@ impl Demo {
         config.database.url = Secret(url.clone());
         // What the welcome says: nobody logs in to a demo.
         config.access.open = true;
+        config.gateway.origins.clear();
+        config.gateway.admin = AdminConfig::default();
         let page = info::page(database);
         let psql = page.psql.clone();
         let (daemon, handle) = Daemon::bind(config, page)?;

@@ -226,6 +226,16 @@ fn messages<'a>(product: &'a Room, changes: &'a [Folded]) -> Vec<(&'a str, Serve
                 "the keys to check this token with cannot be reached now",
             ),
         ),
+        (
+            "error-rate-limited",
+            ServerMessage::Error {
+                id: id(),
+                code: ErrorCode::RateLimited,
+                message: "too much at once: ask again after retry_after_ms",
+                retryable: ErrorCode::RateLimited.is_retryable(),
+                retry_after_ms: Some(1_250),
+            },
+        ),
     ]
 }
 

@@ -6,15 +6,9 @@ use serde_json::{Value, json};
 use super::schemas::{Schemas, kind, settings};
 
 /// Close codes by number and name.
-pub(super) const CLOSES: [(u16, &str, &str); 4] = [
-    (
-        4001,
-        "origin_forbidden",
-        "Pages of this origin may not connect.",
-    ),
+pub(super) const CLOSES: [(u16, &str, &str); 2] = [
     (4003, "bad_request", "The client broke the protocol."),
     (4101, "overloaded", "The daemon has more to do than it can."),
-    (4103, "rate_limited", "The client asked too often."),
 ];
 
 /// What an `error` may say besides.

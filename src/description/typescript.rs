@@ -18,18 +18,20 @@ const HEAD: &str = "/**
 /// Longest text of a comment in a line.
 const LINE: usize = 110;
 
-const CLOSES: [CloseReason; 15] = [
+const CLOSES: [CloseReason; 17] = [
     CloseReason::Normal,
     CloseReason::UnsupportedData,
     CloseReason::ProtocolError,
     CloseReason::InvalidText,
     CloseReason::TooBig,
     CloseReason::Unauthorized,
+    CloseReason::OriginForbidden,
     CloseReason::UnsupportedProtocol,
     CloseReason::ConnectionLimit,
     CloseReason::Revoked,
     CloseReason::ServerError,
     CloseReason::SlowConsumer,
+    CloseReason::RateLimited,
     CloseReason::AuthTimeout,
     CloseReason::NoPong,
     CloseReason::TokenExpired,

@@ -4,17 +4,25 @@
 //! database again, so some files are left to it, and who comes when no other is free waits in the
 //! system's backlog.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use nix::sys::resource::{Resource, getrlimit};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 use tracing::warn;
 
-use super::Config;
+use super::{Config, Gateway, edge::Visitors};
 use crate::telemetry::{Metrics, Reason};
 
 /// Open files that connections leave to the rest: the database's connections, the log, the runtime.
 const RESERVED_FILES: usize = 64;
+/// Time between looks at who keeps a place for HTTP without a word, while others wait for one.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Where files are short, this part of them is for connections that speak HTTP.
 const HTTP_PART: usize = 4;
 
@@ -77,10 +85,36 @@ impl Seats {
 
     /// Waits for places for one more connection: one for as long as it is open, and one for as long
     /// as it speaks HTTP.
-    pub(super) async fn take(&self, metrics: &Metrics) -> Option<(Seat, OwnedSemaphorePermit)> {
+    pub(super) async fn take(
+        &self,
+        gateway: &Gateway,
+        visitors: &Visitors,
+    ) -> Option<(Seat, OwnedSemaphorePermit)> {
+        let metrics = &gateway.metrics;
         let all = take(&self.all, metrics, "connections").await?;
-        let http = take(&self.http, metrics, "http_connections").await?;
+        let http = self.http.clone().try_acquire_owned().ok();
+        let http = match http {
+            Some(http) => http,
+            None => self.make_room(metrics, visitors).await?,
+        };
         Some((Arc::new(all), http))
+    }
+
+    /// Waits for a place for one more connection that speaks HTTP, and sends away who has kept one for
+    /// long without a word.
+    async fn make_room(
+        &self,
+        metrics: &Metrics,
+        visitors: &Visitors,
+    ) -> Option<OwnedSemaphorePermit> {
+        let taken = take(&self.http, metrics, "http_connections");
+        let mut taken = std::pin::pin!(taken);
+        loop {
+            visitors.make_room(Instant::now());
+            if let Ok(http) = timeout(LOOK_AGAIN, &mut taken).await {
+                return http;
+            }
+        }
     }
 
     /// The same, without waiting.

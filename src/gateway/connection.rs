@@ -2,7 +2,7 @@
 
 use std::{
     future::pending,
-    io,
+    io::{self, ErrorKind},
     ops::ControlFlow,
     sync::Arc,
     time::{Duration, Instant},
@@ -10,16 +10,14 @@ use std::{
 
 use jiff::Timestamp;
 use serde_json::Number;
-use socket2::SockRef;
 use tokio::{
     io::Interest,
-    net::TcpStream,
     sync::oneshot,
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Gateway, standing::Standing};
+use super::{Gateway, edge::Pace, standing::Standing, stream::Stream};
 use crate::{
     hub::{Command, Form, Frame, Outbox, Progress, Request, SessionKey, Wire},
     protocol::{CloseReason, ConnectionId, ErrorCode, ServerMessage},
@@ -33,14 +31,20 @@ const WELCOME_DEADLINE: Duration = Duration::from_secs(10);
 /// Longest time from the decision to close until the socket is dropped.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 
+/// Not the end of a connection.
+const PATIENT: [ErrorKind; 2] = [ErrorKind::WouldBlock, ErrorKind::Interrupted];
+
 /// A client's socket, what waits for it, and its place in the hub.
 pub(super) struct Connection {
     pub(super) gateway: Gateway,
-    pub(super) stream: Arc<TcpStream>,
+    pub(super) stream: Arc<Stream>,
     pub(super) outbox: Arc<Outbox>,
     key: Option<SessionKey>,
     pub(super) standing: Standing,
     pub(super) closed_by_peer: bool,
+    pub(super) pace: Pace,
+    /// Reads since others had a turn.
+    pub(super) reads: usize,
 }
 
 /// How long a client may take to close its side.
@@ -74,8 +78,9 @@ impl Patience {
 
 impl Connection {
     /// Counts a client and gives it an outbox that takes `form`.
-    pub(super) fn new(gateway: Gateway, stream: Arc<TcpStream>, form: Form) -> Self {
+    pub(super) fn new(gateway: Gateway, stream: Arc<Stream>, form: Form) -> Self {
         gateway.metrics.connections.inc();
+        let pace = Pace::new(gateway.edge.paces, Instant::now());
         let socket = Socket(stream.clone(), form);
         let outbox = Outbox::new(Box::new(socket), gateway.outbox, Instant::now());
         Self {
@@ -85,6 +90,8 @@ impl Connection {
             key: None,
             standing: Standing::default(),
             closed_by_peer: false,
+            pace,
+            reads: 0,
         }
     }
 
@@ -153,6 +160,20 @@ impl Connection {
         let refused = &self.gateway.metrics.refused_messages;
         refused.get_or_create(&Reason::new(code.as_str())).inc();
         self.say(&ServerMessage::error(id, code, message));
+    }
+
+    /// Tells the client to ask again, and when.
+    pub(super) fn put_off(&self, id: Option<Number>, wait: Duration) {
+        let code = ErrorCode::RateLimited;
+        let refused = &self.gateway.metrics.refused_messages;
+        refused.get_or_create(&Reason::new(code.as_str())).inc();
+        self.say(&ServerMessage::Error {
+            id,
+            code,
+            message: "too much at once: ask again after retry_after_ms",
+            retryable: true,
+            retry_after_ms: Some(1 + wait.as_millis() as u64),
+        });
     }
 
     /// Writes what waits and waits for something to do; tells whether there is something to read.
@@ -247,7 +268,7 @@ impl Connection {
     fn say_no_more(&self) {
         if self.outbox.form() == Form::Events {
             // Of a connection that is gone already, nothing is left to end.
-            let _ = SockRef::from(&*self.stream).shutdown(std::net::Shutdown::Write);
+            let _ = self.stream.say_no_more();
         }
     }
 
@@ -257,8 +278,8 @@ impl Connection {
     /// When it has closed its side, or the connection is gone.
     pub(super) fn discard(&self) -> io::Result<()> {
         match self.stream.try_read(&mut [0; READ_BUFFER]) {
-            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
+            Err(error) if !PATIENT.contains(&error.kind()) => Err(error),
             Ok(_) | Err(_) => Ok(()),
         }
     }
@@ -271,14 +292,11 @@ async fn after(time: Option<Duration>) {
     }
 }
 
-struct Socket(Arc<TcpStream>, Form);
+struct Socket(Arc<Stream>, Form);
 
 impl Wire for Socket {
     fn try_write(&self, parts: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        match parts {
-            [part] => self.0.try_write(part),
-            parts => self.0.try_write_vectored(parts),
-        }
+        self.0.try_write(parts)
     }
 
     fn form(&self) -> Form {

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, ErrorKind},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
 };
 
 use futures_util::FutureExt;
@@ -67,12 +67,13 @@ impl Listener {
     }
 
     /// The next connection.
-    pub(super) async fn accept(&self) -> io::Result<TcpStream> {
-        self.socket.accept().await.map(|(stream, _)| stream)
+    pub(super) async fn accept(&self) -> io::Result<(TcpStream, IpAddr)> {
+        let (stream, peer) = self.socket.accept().await?;
+        Ok((stream, peer.ip()))
     }
 
     /// A connection that waits already.
-    pub(super) fn accept_waiting(&self) -> Option<TcpStream> {
+    pub(super) fn accept_waiting(&self) -> Option<(TcpStream, IpAddr)> {
         self.accept().now_or_never()?.ok()
     }
 }

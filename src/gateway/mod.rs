@@ -1,17 +1,20 @@
 //! Gateway: from sockets to sessions of the hub, and the pages that tell how the daemon is.
 //!
 //! `listener` is where connections come from, `server` accepts as many as `capacity` allows, `router`
-//! knows the paths, `upgrade` turns a request into a WebSocket, `session` is its client, `events` serves
-//! clients of server-sent events, `connection` is what both have. `bearer` finds tokens,
+//! knows the paths, `edge` is what is asked of whoever comes, `upgrade` turns a request into a WebSocket,
+//! `session` is its client, `events` serves clients of server-sent events, `connection` is what both have,
+//! `stream` its socket with or without the TLS of `certificates`. `bearer` finds tokens,
 //! `ticket` gives tickets for streams, `standing` knows until when somebody is who they are, `rights` asks
 //! which rooms they may join. `client` is what browsers run.
 
 mod bearer;
 mod capacity;
+mod certificates;
 mod client;
 mod config;
 mod connection;
 mod console;
+mod edge;
 mod events;
 mod health;
 mod listener;
@@ -21,20 +24,26 @@ mod router;
 mod server;
 mod session;
 mod standing;
+mod stream;
 mod ticket;
 mod upgrade;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
+use axum::http::HeaderMap;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use capacity::Capacity;
+pub use certificates::{Certificates, TlsConfig, TlsError};
 pub use config::Config;
 pub use console::DemoPage;
+pub use edge::{AdminConfig, Edge, ForwardedHeader};
 pub use listener::Listener;
-pub use server::serve;
+pub use server::{serve, serve_operator};
 pub use ticket::Tickets;
+
+use edge::{Peer, Place};
 
 use crate::{
     access::Guard,
@@ -55,6 +64,10 @@ pub struct Gateway {
 pub struct Inner {
     /// What clients may do.
     pub config: Config,
+    /// What is asked of whoever comes.
+    pub edge: Edge,
+    /// What clients are shown and proven, if TLS ends here.
+    pub certificates: Option<Certificates>,
     /// Bounds of every session's outbox.
     pub outbox: OutboxLimits,
     /// Where sessions go.
@@ -78,7 +91,7 @@ pub struct Inner {
     /// Cancelled when nobody is waited for any longer.
     pub closing: CancellationToken,
     /// When the daemon started, for `/health`.
-    pub started: std::time::Instant,
+    pub started: Instant,
     /// How changes travel, for `/health`.
     pub transport: &'static str,
     /// What the console tells about a demo, if this is one.
@@ -101,12 +114,20 @@ impl Gateway {
         }
     }
 
-    /// Why one more client is sent away, if it is.
-    fn refusal(&self) -> Option<CloseReason> {
+    /// The place of one more client, or why it is sent away.
+    fn admit(&self, peer: Option<&Peer>, headers: &HeaderMap) -> Admission {
+        // Without a peer there is no connection, which cannot be.
+        let peer = peer.ok_or(CloseReason::ServerError)?;
+        let place = self.edge.admit(peer.0, headers, Instant::now())?;
         if self.draining.is_cancelled() {
-            return Some(CloseReason::Draining);
+            return Err(CloseReason::Draining);
         }
-        let full = self.sessions.len() >= self.capacity.sessions;
-        full.then_some(CloseReason::ConnectionLimit)
+        if self.sessions.len() >= self.capacity.sessions {
+            return Err(CloseReason::ConnectionLimit);
+        }
+        Ok(place)
     }
 }
+
+/// What becomes of a client that comes: its place, which it keeps while it is here, or why it is sent away.
+type Admission = Result<Place, CloseReason>;

@@ -1,23 +1,67 @@
-//! Which path is answered by what.
+//! Which path is answered by what, and for whom.
 
 use axum::{
     Router,
+    middleware::{from_fn_with_state, map_response},
     routing::{get, post},
 };
 
-use super::{Gateway, client, console, events, health, ticket, upgrade};
+use super::{
+    Gateway, client, console,
+    edge::{operator_only, pages_that_may, protect},
+    events, health, ticket, upgrade,
+};
 
-/// Every path of the daemon.
-pub(super) fn router(gateway: Gateway) -> Router {
-    Router::new()
-        .route("/ws", get(upgrade::upgrade))
-        .route("/events", get(events::events))
-        .route("/ticket", post(ticket::ticket).options(ticket::preflight))
+/// What a listener is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Purpose {
+    /// Clients; and the operator, unless it has a listener of its own.
+    Clients,
+    /// The operator alone.
+    Operator,
+}
+
+/// Every path of a listener.
+pub(super) fn router(gateway: Gateway, purpose: Purpose) -> Router {
+    let has_own = gateway.config.admin.listen.is_some();
+    let router = match purpose {
+        Purpose::Clients if has_own => clients(&gateway),
+        Purpose::Clients => clients(&gateway).merge(operator(&gateway)),
+        // The console is a client.
+        Purpose::Operator => operator(&gateway).merge(sockets()),
+    };
+    router
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
+        .layer(map_response(protect))
+        .with_state(gateway)
+}
+
+fn clients(gateway: &Gateway) -> Router<Gateway> {
+    let told_to_pages = from_fn_with_state(gateway.clone(), pages_that_may);
+    Router::new()
+        .route("/events", get(events::events))
+        .route("/ticket", post(ticket::ticket))
+        .route_layer(told_to_pages)
+        .merge(sockets())
+        .merge(client::router())
+}
+
+fn sockets() -> Router<Gateway> {
+    Router::new().route("/ws", get(upgrade::upgrade))
+}
+
+/// The console, and what it and others look at. A page that asks for the token can be seen without it.
+fn operator(gateway: &Gateway) -> Router<Gateway> {
+    let guarded = Router::new()
         .route("/health", get(health::health))
         .route("/metrics", get(health::metrics))
-        .merge(client::router())
-        .merge(console::router())
-        .with_state(gateway)
+        .merge(console::answers());
+    let (guarded, free) = match gateway.edge.operator.is_asked_for_by_page() {
+        true => (guarded, console::page()),
+        false => (guarded.merge(console::page()), Router::new()),
+    };
+    guarded
+        .route_layer(from_fn_with_state(gateway.clone(), operator_only))
+        .merge(free)
 }

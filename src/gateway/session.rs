@@ -5,7 +5,7 @@
 //! takes it.
 
 use std::{
-    io::{self, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     ops::ControlFlow,
     sync::Arc,
     time::Instant,
@@ -15,7 +15,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Number;
-use tokio::{net::TcpStream, task::yield_now};
+use tokio::task::yield_now;
 use tungstenite::{
     Error as WireError, Message,
     error::{CapacityError, ProtocolError},
@@ -26,6 +26,8 @@ use super::{
     Gateway,
     bearer::Bearer,
     connection::{Connection, READ_BUFFER},
+    edge::Pacing,
+    stream::Stream,
 };
 use crate::{
     hub::{Form, Request},
@@ -34,11 +36,13 @@ use crate::{
 
 /// Messages of one client after which others get a turn.
 const TURN: usize = 32;
+/// Reads of one client after which others get a turn, although no message is complete.
+const READS_PER_TURN: usize = 64;
 
 /// Serves a client until one side closes. `begun` is what came right behind the handshake.
 pub(super) async fn run(
     gateway: Gateway,
-    stream: Arc<TcpStream>,
+    stream: Arc<Stream>,
     begun: Vec<u8>,
     token: Option<Bearer>,
     refusal: Option<CloseReason>,
@@ -103,14 +107,24 @@ impl Session {
                 self.connection.keep_standing()?;
                 yield_now().await;
             }
-            match self.context.read(&mut self.connection) {
+            let read = self.context.read(&mut self.connection);
+            if let Ok(message) = &read
+                && self.is_early(message)?
+            {
+                continue;
+            }
+            match read {
                 Ok(Message::Text(text)) => self.hear(&text).await?,
                 Ok(Message::Binary(_)) => return ControlFlow::Break(CloseReason::UnsupportedData),
                 // The next read sends the answer and ends the loop.
                 Ok(Message::Close(_)) => self.connection.closed_by_peer = true,
                 Ok(_) => {}
-                Err(WireError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(WireError::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
                     return ControlFlow::Continue(());
+                }
+                // Of a message without end, some has been read: others get a turn.
+                Err(WireError::Io(error)) if error.kind() == ErrorKind::Interrupted => {
+                    yield_now().await;
                 }
                 Err(error) => return ControlFlow::Break(reason_for(&error)),
             }
@@ -118,11 +132,33 @@ impl Session {
         ControlFlow::Continue(())
     }
 
+    /// Whether a message came too early. It is refused, and in the end the client with it.
+    fn is_early(&mut self, message: &Message) -> ControlFlow<CloseReason, bool> {
+        let pacing = self.connection.pace.message(Instant::now());
+        match (pacing, message) {
+            (Pacing::Fine, _) | (_, Message::Close(_)) => ControlFlow::Continue(false),
+            (Pacing::Later(wait), Message::Text(text)) => {
+                self.connection.put_off(id_of(text), wait);
+                ControlFlow::Continue(true)
+            }
+            (Pacing::Later(_), _) => ControlFlow::Continue(true),
+            (Pacing::TooMuch, _) => ControlFlow::Break(CloseReason::RateLimited),
+        }
+    }
+
     async fn hear(&mut self, text: &str) -> ControlFlow<CloseReason> {
         let connection = &mut self.connection;
         let most = connection.gateway.config.max_rooms_per_message;
-        match serde_json::from_str(text) {
-            Ok(message) if rooms_in(&message) > most => {
+        let heard = serde_json::from_str(text);
+        let rooms = heard.as_ref().map_or(0, rooms_in);
+        if rooms <= most
+            && let Pacing::Later(wait) = connection.pace.rooms(rooms, Instant::now())
+        {
+            connection.put_off(id_of(text), wait);
+            return ControlFlow::Continue(());
+        }
+        match heard {
+            Ok(_) if rooms > most => {
                 let advice = format!("a message may name {most} rooms: send several");
                 connection.reject(id_of(text), ErrorCode::LimitExceeded, &advice);
             }
@@ -170,12 +206,15 @@ fn id_of(text: &str) -> Option<Number> {
         id: Option<Number>,
     }
     let numbered: Option<Numbered> = serde_json::from_str(text).ok();
-    numbered.and_then(|numbered| numbered.id)
+    numbered?.id
 }
 
 fn reason_for(error: &WireError) -> CloseReason {
     match error {
         WireError::Capacity(CapacityError::MessageTooLong { .. }) => CloseReason::TooBig,
+        WireError::Io(error) if error.kind() == ErrorKind::QuotaExceeded => {
+            CloseReason::RateLimited
+        }
         WireError::Utf8(_) => CloseReason::InvalidText,
         WireError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => CloseReason::Normal,
         WireError::Protocol(_) => CloseReason::ProtocolError,
@@ -187,7 +226,16 @@ fn reason_for(error: &WireError) -> CloseReason {
 /// pings and closes) goes through the outbox, in order with everything else.
 impl Read for Connection {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.try_read(buffer)
+        if self.reads == READS_PER_TURN {
+            self.reads = 0;
+            return Err(ErrorKind::Interrupted.into());
+        }
+        self.reads += 1;
+        let read = self.stream.try_read(buffer)?;
+        if self.pace.bytes(read) {
+            return Err(ErrorKind::QuotaExceeded.into());
+        }
+        Ok(read)
     }
 }
 

@@ -11,7 +11,7 @@ use aws_lc_rs::rand;
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -25,26 +25,6 @@ const LIFE: Duration = Duration::from_secs(30);
 /// Most tickets that wait to be used, of everybody and of one user.
 const MOST: usize = 10_000;
 const MOST_OF_ONE: usize = 20;
-
-/// What a browser asks beforehand, because of the header, and what it is told.
-const PREFLIGHT: [(HeaderName, HeaderValue); 4] = [
-    (
-        header::ACCESS_CONTROL_ALLOW_ORIGIN,
-        HeaderValue::from_static("*"),
-    ),
-    (
-        header::ACCESS_CONTROL_ALLOW_METHODS,
-        HeaderValue::from_static("POST"),
-    ),
-    (
-        header::ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static("authorization"),
-    ),
-    (
-        header::ACCESS_CONTROL_MAX_AGE,
-        HeaderValue::from_static("600"),
-    ),
-];
 
 #[derive(Serialize)]
 struct Given {
@@ -74,19 +54,10 @@ pub(super) async fn ticket(State(gateway): State<Gateway>, headers: HeaderMap) -
                 ticket,
                 expires_in_ms: LIFE.as_millis() as u64,
             };
-            let headers = [
-                (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-                (header::CACHE_CONTROL, "no-store"),
-            ];
-            (StatusCode::OK, headers, Json(given)).into_response()
+            ([(header::CACHE_CONTROL, "no-store")], Json(given)).into_response()
         }
         Err(advice) => refused(&gateway, ErrorCode::RateLimited, advice),
     }
-}
-
-/// Lets pages of any origin ask, as they may connect.
-pub(super) async fn preflight() -> impl IntoResponse {
-    (StatusCode::NO_CONTENT, PREFLIGHT)
 }
 
 /// Tickets that wait to be used.

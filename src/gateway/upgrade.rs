@@ -10,7 +10,6 @@ use axum::{
 };
 use hyper::upgrade::{OnUpgrade, Parts, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tracing::debug;
 use tungstenite::handshake::derive_accept_key;
 
@@ -18,7 +17,9 @@ use super::{
     Gateway,
     bearer::{self, Bearer},
     capacity::Seat,
+    edge::Peer,
     session,
+    stream::Stream,
 };
 use crate::protocol::{CloseReason, SUBPROTOCOL};
 
@@ -38,8 +39,13 @@ pub(super) async fn upgrade(
         return (StatusCode::UPGRADE_REQUIRED, upgrade, explanation).into_response();
     };
     let (offer, token) = (Offer::of(headers), bearer::of(headers));
+    let peer = request.extensions().get::<Peer>();
+    let admission = match offer {
+        Offer::Others(_) => Err(CloseReason::UnsupportedProtocol),
+        Offer::Nothing | Offer::Ours => gateway.admit(peer, request.headers()),
+    };
     let upgrade = hyper::upgrade::on(&mut request);
-    let refusal = refusal(&gateway, &offer);
+    let refusal = admission.as_ref().err().copied();
     let tracker = match refusal {
         None => gateway.sessions.clone(),
         Some(_) => gateway.others.clone(),
@@ -47,7 +53,7 @@ pub(super) async fn upgrade(
     let seat = request.extensions_mut().remove::<Seat>();
     tracker.spawn(async move {
         open(gateway, upgrade, token, refusal).await;
-        drop(seat);
+        drop((seat, admission));
     });
     response(&accept, &offer)
 }
@@ -89,13 +95,6 @@ impl Offer {
     }
 }
 
-fn refusal(gateway: &Gateway, offer: &Offer) -> Option<CloseReason> {
-    match offer {
-        Offer::Others(_) => Some(CloseReason::UnsupportedProtocol),
-        Offer::Nothing | Offer::Ours => gateway.refusal(),
-    }
-}
-
 /// The answer to the client's key, if this is a handshake at all.
 fn accept_key(headers: &HeaderMap) -> Option<String> {
     let has = |name: HeaderName, token: &str| {
@@ -134,7 +133,7 @@ async fn open(
     token: Option<Bearer>,
     refusal: Option<CloseReason>,
 ) {
-    match upgrade.await.map(Upgraded::downcast::<TokioIo<TcpStream>>) {
+    match upgrade.await.map(Upgraded::downcast::<TokioIo<Stream>>) {
         Ok(Ok(Parts { io, read_buf, .. })) => {
             let stream = Arc::new(io.into_inner());
             // A copy, because hyper's buffer has room for the largest head and would stay as long
@@ -143,7 +142,7 @@ async fn open(
             drop(read_buf);
             session::run(gateway, stream, begun, token, refusal).await;
         }
-        Ok(Err(_)) => debug!("an upgraded connection is no TCP stream"),
+        Ok(Err(_)) => debug!("an upgraded connection is none of ours"),
         Err(error) => debug!(%error, "a handshake was not finished"),
     }
 }

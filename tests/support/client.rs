@@ -57,6 +57,23 @@ impl Client {
         }
     }
 
+    /// Connects over a given connection, with these header lines, and waits for nothing.
+    pub(crate) async fn on(stream: TcpStream, headers: &[(&'static str, &str)]) -> Self {
+        let mut request = "ws://pgbell/ws".into_client_request().expect("a URL");
+        for (name, value) in headers {
+            let value = HeaderValue::from_bytes(value.as_bytes()).expect("a value");
+            request.headers_mut().append(*name, value);
+        }
+        let stream = MaybeTlsStream::Plain(stream);
+        let connected = tokio_tungstenite::client_async(request, stream);
+        Self {
+            socket: soon("a WebSocket", connected).await.expect("a WebSocket").0,
+            welcome: Value::Null,
+            cursor: String::new(),
+            passed_over: Vec::new(),
+        }
+    }
+
     pub(crate) async fn say(&mut self, message: Value) {
         self.say_raw(Message::text(message.to_string())).await;
     }

@@ -19,6 +19,8 @@ use super::{client::Client, database::Database, soon};
 
 pub(crate) struct Daemon {
     pub(crate) addr: SocketAddr,
+    /// Where the operator's paths are, if that is elsewhere.
+    pub(crate) operator: Option<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<Result<Drained, pgbell::app::Error>>,
 }
@@ -46,13 +48,14 @@ impl Daemon {
         config.access.open = true;
         set(&mut config);
         let app = App::bind(config).expect("a free port");
-        let addr = app.local_addr();
+        let (addr, operator) = (app.local_addr(), app.operator_addr());
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(app.run(async {
             let _ = stopped.await;
         }));
         Self {
             addr,
+            operator,
             stop: Some(stop),
             task,
         }

@@ -93,8 +93,8 @@ impl Program {
             log,
             lines,
         };
-        let line = program.says("listening on http://").await;
-        let (_, addr) = line.split_once("http://").expect("an address");
+        let line = program.says("listening on http").await;
+        let (_, addr) = line.split_once("://").expect("an address");
         let addr = addr.split_whitespace().next().expect("an address");
         program.addr = addr.parse().expect("an address");
         program

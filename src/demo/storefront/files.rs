@@ -25,6 +25,17 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-cache");
 /// The names of these files change with their content.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
+/// What goes with each answer beside the policy.
+const PROTECTION: [(&str, &str); 4] = [
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-opener-policy", "same-origin"),
+    (
+        "permissions-policy",
+        "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+    ),
+];
+
 /// The folder to serve when none is named: that of a working copy, unless only the other is there.
 pub(super) fn folder() -> PathBuf {
     let installed = || Some(std::env::current_exe().ok()?.parent()?.join(INSTALLED));
@@ -70,8 +81,12 @@ async fn protect(policy: HeaderValue, request: Request, next: Next) -> Response<
         if keep { FOR_EVER } else { NO_STORE },
     );
     headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-    let nosniff = HeaderValue::from_static("nosniff");
-    headers.insert(HeaderName::from_static("x-content-type-options"), nosniff);
+    for (name, value) in PROTECTION {
+        headers.insert(
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        );
+    }
     response
 }
 
@@ -88,7 +103,7 @@ pub(super) fn policy(port: u16, ws: Option<&str>) -> HeaderValue {
     let policy = format!(
         "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
          connect-src 'self' ws://*:{port} http://*:{port}{elsewhere}; \
-         base-uri 'none'; frame-ancestors 'self'"
+         object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
     );
     HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'self'"))
 }

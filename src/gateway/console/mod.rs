@@ -80,19 +80,25 @@ const FILES: &[(&str, &str, &str)] = &[
         include_str!("page/console/rooms.js"),
     ),
     (
+        "/console/operator.js",
+        SCRIPT,
+        include_str!("page/console/operator.js"),
+    ),
+    (
         "/console/demo.js",
         SCRIPT,
         include_str!("page/console/demo.js"),
     ),
 ];
 
-/// Scripts, styles and connections from this origin only, in no frame, and never guessed at.
-const PROTECTION: [(HeaderName, &str); 3] = [
+/// Scripts, styles, images and connections from this origin only, nothing written in the page itself, and
+/// in no frame.
+const TERMS: [(HeaderName, &str); 2] = [
     (
         header::CONTENT_SECURITY_POLICY,
-        "default-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; frame-ancestors 'none'",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     ),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::CACHE_CONTROL, "no-cache"),
 ];
 
@@ -105,15 +111,19 @@ pub struct DemoPage {
     pub rooms: Vec<String>,
 }
 
-/// The page and what it needs.
-pub(super) fn router() -> Router<Gateway> {
-    let page = FILES
+/// The page, in which there are no secrets.
+pub(super) fn page() -> Router<Gateway> {
+    FILES
         .iter()
         .fold(Router::new(), |router, &(path, content_type, content)| {
-            let file = (PROTECTION, [(header::CONTENT_TYPE, content_type)], content);
+            let file = (TERMS, [(header::CONTENT_TYPE, content_type)], content);
             router.route(path, get(async move || file))
-        });
-    page.route("/demo.json", get(demo))
+        })
+}
+
+/// What it asks for.
+pub(super) fn answers() -> Router<Gateway> {
+    Router::new().route("/demo.json", get(demo))
 }
 
 /// Nothing to tell is an ordinary answer, not an error that a browser would log.
@@ -127,6 +137,30 @@ async fn demo(State(gateway): State<Gateway>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_runs_that_is_written_in_the_page_itself() {
+        for (path, _, content) in FILES
+            .iter()
+            .filter(|(_, kind, _)| [HTML, SVG].contains(kind))
+        {
+            let lower = content.to_lowercase();
+            for inline in [
+                "<style",
+                " style=",
+                " onclick=",
+                " onload=",
+                "javascript:",
+                "data:",
+            ] {
+                assert!(!lower.contains(inline), "{inline} in {path}");
+            }
+            for script in lower.split("<script").skip(1) {
+                let tag = script.split('>').next().unwrap_or_default();
+                assert!(tag.contains(" src="), "{path}: <script{tag}>");
+            }
+        }
+    }
 
     #[test]
     fn every_script_and_style_a_file_names_is_served() {

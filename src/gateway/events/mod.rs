@@ -17,20 +17,16 @@ use axum::{
 };
 use bytes::Bytes;
 use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
-use tokio::net::TcpStream;
 
-use super::{Gateway, bearer, capacity::Seat};
+use super::{Admission, Gateway, bearer, capacity::Seat, edge::Peer, stream::Stream};
 use crate::{
     access::Identity,
     protocol::{ErrorCode, ServerMessage},
     telemetry::Reason,
 };
 
-/// Pages of any origin may listen, as on a WebSocket.
-const ANY_ORIGIN: (HeaderName, &str) = (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
 /// The end of the connection is the end of the stream, and nobody on the way holds any of it back.
-const STREAM: [(HeaderName, &str); 5] = [
-    ANY_ORIGIN,
+const STREAM: [(HeaderName, &str); 4] = [
     (header::CONTENT_TYPE, "text/event-stream"),
     (header::CACHE_CONTROL, "no-store"),
     (HeaderName::from_static("x-accel-buffering"), "no"),
@@ -59,11 +55,12 @@ pub(super) async fn events(State(gateway): State<Gateway>, request: Request) -> 
         Ok(identity) => identity,
         Err((code, advice)) => return refused(&gateway, code, advice),
     };
-    let head = head(response.headers());
+    let peer = request.extensions().get::<Peer>();
     let opening = Opening {
         asked,
         identity,
-        head,
+        head: Bytes::new(),
+        admission: Arc::new(gateway.admit(peer, request.headers())),
     };
     response.extensions_mut().insert(opening);
     response
@@ -108,7 +105,7 @@ pub(super) fn refused(gateway: &Gateway, code: ErrorCode, message: &str) -> Resp
         _ => StatusCode::BAD_REQUEST,
     };
     let error = ServerMessage::error(None, code, message);
-    (status, [ANY_ORIGIN], Json(error)).into_response()
+    (status, Json(error)).into_response()
 }
 
 /// What a client asks for.
@@ -154,12 +151,19 @@ pub(super) struct Opening {
     asked: Asked,
     identity: Option<Identity>,
     head: Bytes,
+    admission: Arc<Admission>,
 }
 
 impl Opening {
+    /// The same, with the answer that it begins with.
+    pub(super) fn answered(mut self, headers: &HeaderMap) -> Self {
+        self.head = head(headers);
+        self
+    }
+
     /// Serves the client on the connection that it asked on.
-    pub(super) fn begin(self, gateway: &Gateway, stream: TcpStream, seat: Seat) {
-        let refusal = gateway.refusal();
+    pub(super) fn begin(self, gateway: &Gateway, stream: Stream, seat: Seat) {
+        let refusal = self.admission.as_ref().as_ref().err().copied();
         let tracker = match refusal {
             None => &gateway.sessions,
             Some(_) => &gateway.others,

@@ -9,11 +9,10 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tokio::net::TcpStream;
 
 use super::{Asked, Opening};
 use crate::{
-    gateway::{Gateway, connection::Connection},
+    gateway::{Gateway, connection::Connection, stream::Stream},
     hub::Form,
     protocol::CloseReason,
 };
@@ -27,7 +26,7 @@ const ACKNOWLEDGE: Duration = Duration::from_secs(10);
 /// Serves a client until one side closes.
 pub(super) async fn run(
     gateway: Gateway,
-    stream: Arc<TcpStream>,
+    stream: Arc<Stream>,
     opening: Opening,
     refusal: Option<CloseReason>,
 ) {
@@ -48,6 +47,7 @@ pub(super) async fn run(
         }
     };
     Box::pin(connection.end(reason, refusal.is_some())).await;
+    drop(opening.admission);
     streams.dec();
 }
 
@@ -80,10 +80,10 @@ async fn take_turn(connection: &mut Connection) -> ControlFlow<CloseReason> {
 
 /// A client of events says nothing, so its system has to show that it is there: by acknowledging
 /// heartbeats. Without this, one that has vanished is found after a quarter of an hour.
-fn watch_acknowledgements(stream: &TcpStream, write_deadline: Duration) {
+fn watch_acknowledgements(stream: &Stream, write_deadline: Duration) {
     #[cfg(target_os = "linux")]
     {
-        let socket = socket2::SockRef::from(stream);
+        let socket = socket2::SockRef::from(stream.socket());
         let patience = write_deadline.max(ACKNOWLEDGE);
         if let Err(error) = socket.set_tcp_user_timeout(Some(patience)) {
             tracing::debug!(%error, "a client that vanishes will be found late");

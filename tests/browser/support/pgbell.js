@@ -57,7 +57,8 @@ export class Daemon {
 
   async start() {
     const command = [binary(), "serve", "--listen", this.host, "--database-url", this.database];
-    this.program = await Program.start(command, [/listening on/, /database is live/], environment(this.env));
+    const env = environment({ PGBELL_ACCESS__OPEN: "true", ...this.env });
+    this.program = await Program.start(command, [/listening on/, /database is live/], env);
   }
 
   /** As a crash would end it: no goodbye. */

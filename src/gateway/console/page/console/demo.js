@@ -2,6 +2,7 @@
 // The "try it" box. `demo.json` exists only when `pgbell demo` serves this page.
 
 import { byId } from "./dom.js";
+import { ask } from "./operator.js";
 
 const DEMO_TIMEOUT_MS = 1500;
 
@@ -10,7 +11,7 @@ const DEMO_TIMEOUT_MS = 1500;
 /** @returns {Promise<Demo>} */
 export async function loadDemo() {
   try {
-    const response = await fetch("demo.json", { signal: AbortSignal.timeout(DEMO_TIMEOUT_MS) });
+    const response = await ask("demo.json", { signal: AbortSignal.timeout(DEMO_TIMEOUT_MS) });
     return response.status === 200 ? await response.json() : {};
   } catch {
     return {};

@@ -2,6 +2,7 @@
 // The strip of stations: the daemon's own counters once a second, and what of it reached this page.
 
 import { byId, element, formatCount, formatDuration, formatRate } from "./dom.js";
+import { ask } from "./operator.js";
 import { Ribbon } from "./ribbon.js";
 
 const POLL_MS = 1000;
@@ -40,8 +41,9 @@ export class Pipeline {
     if (!document.hidden) {
       try {
         const signal = AbortSignal.timeout(POLL_TIMEOUT_MS);
-        const response = await fetch("health", { cache: "no-store", signal });
-        this.#show(await response.json());
+        const response = await ask("health", { cache: "no-store", signal });
+        if (response.ok) this.#show(await response.json());
+        else this.#unreachable();
       } catch {
         this.#unreachable();
       }

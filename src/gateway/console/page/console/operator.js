@@ -1,0 +1,33 @@
+// @ts-check
+// What only the operator may see. Where the daemon wants a token, the page asks for it and keeps it in memory: not
+// in a cookie, not in the browser's storage, not in an address.
+
+import { byId } from "./dom.js";
+
+const UNAUTHORIZED = 401;
+
+let token = "";
+
+byId("operator").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const input = /** @type {HTMLInputElement} */ (byId("operator-token"));
+  token = input.value.trim();
+  input.value = "";
+  byId("operator").hidden = true;
+});
+
+/**
+ * @param {string} path
+ * @param {RequestInit} [options]
+ */
+export async function ask(path, options = {}) {
+  const sent = token;
+  const headers = sent ? { authorization: `Bearer ${sent}` } : undefined;
+  const response = await fetch(path, { ...options, headers });
+  if (response.status === UNAUTHORIZED && sent === token) {
+    byId("operator").hidden = false;
+    byId("operator-error").textContent = sent ? "That is not the token." : "";
+    token = "";
+  }
+  return response;
+}
