@@ -31,6 +31,7 @@
 //! - What clients that come back are told: `hub/memory/`, then `hub/resume.rs` and
 //!   `capture/history.rs`.
 //! - What a statement would tell, asked of the same code: `cli/triggers/trace/`.
+//! - Who may join which room: `access/token.rs`, then `access/pattern.rs` and `access/rules.rs`.
 //! - How it all starts and stops: [`app`].
 //! - What others read of the wire: `description/`, which is for tests only.
 //! - All of it at work: `tests/writers.rs`, which reads as a list of promises; and judged from
@@ -56,8 +57,9 @@
 //! | 3 | [`protocol`] | the wire, and JSON |
 //! | 2 | [`invalidation`] | how changes fold |
 //! | 2 | [`history`] | what clients missed, as asked and answered |
+//! | 1 | [`access`] | signatures, and a client for published keys; who may join which room |
 //! | 1 | [`change`], [`interest`], [`catalogue`] | a row of the log, as read; which rooms somebody is in; events and rooms by name |
-//! | 0 | [`cursor`], [`room`], [`status`], [`telemetry`], [`backoff`], [`sabotage`] | values, counters |
+//! | 0 | [`cursor`], [`room`], [`secret`], [`status`], [`telemetry`], [`backoff`], [`sabotage`] | values, counters |
 //!
 //! # Invariants
 //!
@@ -66,9 +68,9 @@
 //! - No stage imports another: `capture`, `coalesce` and `hub` do not know that the others exist, and
 //!   `gateway` knows the hub alone.
 //! - No SQL driver outside `capture`, `install` and `demo`; no axum outside `gateway` and `demo`; no figment
-//!   outside `config`; no clap outside `cli`.
+//!   outside `config`; no clap outside `cli`; no JWT and no TLS outside `access`.
 //! - No clock and no await in what decides: `window`, `doorbell`, `registry`, `folding`, `drain`,
-//!   `epoch`, `invalidation`, `cursor`. They take `now`; their drivers wait.
+//!   `epoch`, `invalidation`, `cursor`, `token`, `jwks`, `rules`. They take `now`; their drivers wait.
 //!
 //! Held by the tests that `docs/architecture.md` names, where a test can hold them:
 //!
@@ -81,6 +83,7 @@
 //!   What is odd is read in the way that tells clients more.
 //! - No secret in a log, an error or the output of `pgbell config`.
 
+pub mod access;
 pub mod app;
 pub mod backoff;
 pub mod capture;
@@ -100,6 +103,7 @@ pub mod invalidation;
 pub mod protocol;
 pub mod room;
 pub mod sabotage;
+pub mod secret;
 pub mod status;
 pub mod telemetry;
 

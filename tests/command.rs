@@ -128,6 +128,109 @@ fn config_shows_every_value_with_its_source_and_no_password() {
     assert_eq!(find("coalesce.window"), r#""300ms" from "default""#);
 }
 
+const ACCESS: &str = r#"
+[access]
+open = false
+[access.tokens]
+issuer = "https://auth.example.com"
+audience = "pgbell"
+keys = [{ algorithm = "HS256", secret = "hunter2-hunter2-hunter2-hunter2-hunter2" }]
+[access.sql]
+role = "pgbell_guest"
+[[access.rooms]]
+room = "product:*"
+allow = "anyone"
+[[access.rooms]]
+room = "shop_{store_ids}"
+[[access.rooms]]
+room = "admin:*"
+role = "admin"
+[[access.rooms]]
+room = "order:{id}"
+sql = "select from orders where id::text = $1"
+"#;
+
+/// Exit code and stdout of a command beside a pgbell.toml with [`ACCESS`].
+fn with_access(arguments: &[&str]) -> (i32, String) {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("pgbell.toml"), ACCESS).expect("a file");
+    let output = pgbell(directory.path(), arguments, &[]).output();
+    let output = output.expect("the command runs");
+    let text = String::from_utf8(output.stdout).expect("text");
+    (output.status.code().expect("a code"), text)
+}
+
+#[test]
+fn a_token_made_for_development_is_accepted_and_opens_the_rooms_it_should() {
+    let (code, token) = with_access(&[
+        "token",
+        "new",
+        "--sub",
+        "anna",
+        "--role",
+        "admin",
+        "--claim",
+        "store_ids=[3, 5]",
+    ]);
+    assert_eq!(code, 0);
+    let token = token.trim_end();
+    for (room, code, verdict) in [
+        ("product:1", 0, "allowed"),
+        ("shop_5", 0, "allowed"),
+        ("admin:orders", 0, "allowed"),
+        ("order:7", 0, "asked"),
+        ("shop_6", 1, "denied"),
+        ("user:anna", 1, "denied"),
+    ] {
+        let (found, text) = with_access(&["token", "check", token, "--room", room]);
+        assert_eq!(found, code, "{text}");
+        assert!(text.contains("\naccepted: anna\n"), "{text}");
+        assert!(text.contains(&format!("\n{verdict}: ")), "{text}");
+    }
+    let (code, text) = with_access(&["token", "check", token, "--room", "shop_5", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(code, 0);
+    assert_eq!(json["token"]["user"], "anna");
+    assert_eq!(json["room"]["rules"][1]["says"], "allows");
+}
+
+#[test]
+fn a_refused_token_is_explained_step_by_step() {
+    let made = [
+        "token", "new", "--sub", "9", "--claim", "exp=1000", "--claim", "aud=x",
+    ];
+    let (_, token) = with_access(&made);
+    let (code, text) = with_access(&["token", "check", token.trim_end()]);
+    assert_eq!(code, 1);
+    for line in [
+        "\nok  signature  HS256, by access.tokens.keys.0\n",
+        "\nno  exp        expired at 1970-01-01T00:16:40Z (exp), ",
+        "\nno  aud        has aud \"x\", which must be or hold \"pgbell\"\n",
+        "\nrefused (token_expired): it expired at ",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    let (code, text) = with_access(&["token", "check", "garbage"]);
+    assert_eq!(code, 1);
+    assert!(
+        text.contains("refused (unauthorized): it is no JWT"),
+        "{text}"
+    );
+}
+
+#[test]
+fn who_has_no_token_can_be_asked_about_too() {
+    let (code, text) = with_access(&["token", "check", "--room", "product:1"]);
+    assert_eq!(code, 0, "{text}");
+    let (code, text) = with_access(&["token", "check", "--room", "shop_5"]);
+    assert_eq!(code, 1);
+    assert!(
+        text.contains("denies  access.rooms.1  shop_{store_ids}  asks for a token\n"),
+        "{text}"
+    );
+    assert_eq!(with_access(&["token", "check"]).0, 2);
+}
+
 #[test]
 fn printed_sql_is_data() {
     for arguments in [&["install", "--print"][..], &["uninstall", "--print"]] {

@@ -13,6 +13,7 @@ mod output;
 mod serve;
 mod signals;
 mod sub;
+mod token;
 mod triggers;
 mod types;
 mod uninstall;
@@ -52,6 +53,9 @@ enum Command {
     Demo(demo::Demo),
     /// Joins rooms and prints what changes in them
     Sub(sub::Sub),
+    /// Makes tokens for development, and explains why one is accepted or refused
+    #[command(subcommand)]
+    Token(token::Token),
     /// Writes TypeScript types of the events and rooms of an installation
     Types(types::Types),
     /// Prints the effective configuration and where each value comes from
@@ -67,6 +71,7 @@ impl Command {
             Self::Triggers(command) => command.run().await,
             Self::Demo(command) => command.run().await,
             Self::Sub(command) => command.run().await,
+            Self::Token(command) => command.run().await,
             Self::Types(command) => command.run().await,
             Self::Config(command) => command.run(),
         }

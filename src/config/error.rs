@@ -1,3 +1,5 @@
+use figment::error::Kind;
+
 /// Why a configuration was refused. Always one line, never with a secret in it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -60,10 +62,17 @@ pub enum Error {
 impl Error {
     pub(super) fn value(error: figment::Error) -> Self {
         let source = error.metadata.as_ref();
+        let key = error.path.join(".");
+        let reason = match &error.kind {
+            Kind::InvalidType(_, wanted) | Kind::InvalidValue(_, wanted) if is_secret(&key) => {
+                format!("must be {wanted}")
+            }
+            kind => kind.to_string(),
+        };
         Self::Value {
-            key: error.path.join("."),
+            key,
             source_name: source.map_or("default".into(), |found| found.name.to_string()),
-            reason: one_line(&error.kind.to_string()),
+            reason: one_line(&reason),
         }
     }
 
@@ -80,6 +89,13 @@ impl Error {
             reason: kept.join(": "),
         }
     }
+}
+
+/// Whether there may be a secret in what was found there, in whatever form.
+fn is_secret(key: &str) -> bool {
+    ["database.url", "access.tokens.keys"]
+        .iter()
+        .any(|secret| key.starts_with(secret))
 }
 
 fn is_margin(text: &str) -> bool {

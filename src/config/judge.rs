@@ -6,6 +6,7 @@ use bytesize::ByteSize;
 use figment::Figment;
 
 use super::{Config, Error, address::is_postgres, source};
+use crate::access::Access;
 
 struct Rule {
     key: &'static str,
@@ -100,11 +101,6 @@ const RULES: &[Rule] = &[
     rule("gateway.header_timeout", "at least 1ms", |c| {
         c.gateway.header_timeout >= MILLISECOND
     }),
-    rule(
-        "access.open",
-        "true, because this version has no access control",
-        |c| c.access.open,
-    ),
 ];
 
 const URL: &str = "database.url";
@@ -112,13 +108,26 @@ const URL: &str = "database.url";
 /// Refuses the first value that cannot work.
 pub(super) fn judge(config: &Config, figment: &Figment) -> Result<(), Error> {
     let Some(broken) = RULES.iter().find(|rule| !(rule.holds)(config)) else {
-        return Ok(());
+        return judge_access(config, figment);
     };
     Err(Error::Impossible {
         key: broken.key,
         source_name: source::name_of(figment, broken.key),
         allowed: broken.allowed,
         found: found(figment, broken.key),
+    })
+}
+
+/// Rules and keys are judged by compiling them, files included.
+fn judge_access(config: &Config, figment: &Figment) -> Result<(), Error> {
+    let invalid = match Access::new(&config.access) {
+        Ok(_) => return Ok(()),
+        Err(invalid) => invalid,
+    };
+    Err(Error::Value {
+        source_name: source::name_of(figment, &invalid.key),
+        key: invalid.key,
+        reason: invalid.reason,
     })
 }
 

@@ -15,21 +15,32 @@ static DEFAULTS: LazyLock<Dict> =
 
 /// The default of a key such as `coalesce.window`.
 pub(super) fn default_of(key: &str) -> Option<&'static Value> {
-    let (section, name) = key.split_once('.')?;
-    DEFAULTS.get(section)?.as_dict()?.get(name)
+    let (section, inner) = key.split_once('.')?;
+    let section = DEFAULTS.get(section)?;
+    inner
+        .split('.')
+        .try_fold(section, |value, name| value.as_dict()?.get(name))
+}
+
+/// `section.name`; the outermost section is the empty one.
+pub(super) fn join(section: &str, name: &str) -> String {
+    match section {
+        "" => name.into(),
+        section => format!("{section}.{name}"),
+    }
 }
 
 /// Refuses the first key of `source` that does not exist.
 pub(super) fn check(source: &Source) -> Result<(), Error> {
-    for (section, values) in &source.values {
-        let known = DEFAULTS.get(section).and_then(Value::as_dict);
-        let Some(known) = known else {
-            return Err(unknown(source, section));
-        };
-        for name in values.as_dict().into_iter().flat_map(Dict::keys) {
-            if !known.contains_key(name) {
-                return Err(unknown(source, &format!("{section}.{name}")));
-            }
+    check_section("", &source.values, &DEFAULTS, source)
+}
+
+fn check_section(key: &str, values: &Dict, known: &Dict, source: &Source) -> Result<(), Error> {
+    for (name, value) in values {
+        let key = join(key, name);
+        let default = known.get(name).ok_or_else(|| unknown(source, &key))?;
+        if let (Some(known), Some(values)) = (default.as_dict(), value.as_dict()) {
+            check_section(&key, values, known, source)?;
         }
     }
     Ok(())
@@ -45,15 +56,23 @@ fn unknown(source: &Source, key: &str) -> Error {
 }
 
 fn closest(key: &str) -> Option<String> {
-    let sections = DEFAULTS.keys().cloned();
-    let keys = DEFAULTS.iter().flat_map(|(section, values)| {
-        let names = values.as_dict().into_iter().flat_map(Dict::keys);
-        names.map(move |name| format!("{section}.{name}"))
-    });
-    sections
-        .chain(keys)
+    let mut known = Vec::new();
+    collect("", &DEFAULTS, &mut known);
+    known
+        .into_iter()
         .map(|known| (strsim::damerau_levenshtein(key, &known), known))
         .min()
         .filter(|(distance, _)| *distance <= MOST_LETTERS_WRONG)
         .map(|(_, known)| known)
+}
+
+/// Sections, and keys, by their whole names.
+fn collect(section: &str, values: &Dict, names: &mut Vec<String>) {
+    for (name, value) in values {
+        let key = join(section, name);
+        if let Some(inner) = value.as_dict() {
+            collect(&key, inner, names);
+        }
+        names.push(key);
+    }
 }

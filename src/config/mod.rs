@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use figment::Figment;
 use serde::{Deserialize, Serialize};
 
-use crate::{capture, catalogue, coalesce, gateway, hub};
+use crate::{access, capture, catalogue, coalesce, gateway, hub};
 
 pub use address::masked;
 pub use error::Error;
@@ -42,7 +42,7 @@ pub struct Config {
     /// The listening socket and what clients may do.
     pub gateway: gateway::Config,
     /// Who may join which room.
-    pub access: gateway::AccessConfig,
+    pub access: access::Config,
     /// Events and rooms of the installation's own trigger files.
     pub catalogue: catalogue::Config,
 }
@@ -127,20 +127,36 @@ impl Sources {
 }
 
 fn settings(config: &Config, figment: &Figment) -> Vec<Setting> {
-    let tree = serde_json::to_value(config).unwrap_or_default();
     let mut settings = Vec::new();
-    for (section, keys) in tree.as_object().into_iter().flatten() {
-        for (name, value) in keys.as_object().into_iter().flatten() {
-            let key = format!("{section}.{name}");
-            let source = source::name_of(figment, &key);
-            let value = match key.as_str() {
-                "database.url" => masked(config.database.url.reveal()).into(),
-                _ => value.clone(),
-            };
-            settings.push(Setting { key, value, source });
-        }
+    let tree = serde_json::to_value(config).unwrap_or_default();
+    collect_settings("", tree, figment, &mut settings);
+    let url = settings
+        .iter_mut()
+        .find(|setting| setting.key == "database.url");
+    if let Some(url) = url {
+        url.value = masked(config.database.url.reveal()).into();
     }
     settings
+}
+
+/// Sections, and sections in sections, down to keys.
+fn collect_settings(
+    key: &str,
+    value: serde_json::Value,
+    figment: &Figment,
+    settings: &mut Vec<Setting>,
+) {
+    let serde_json::Value::Object(section) = value else {
+        settings.push(Setting {
+            key: key.into(),
+            value,
+            source: source::name_of(figment, key),
+        });
+        return;
+    };
+    for (name, value) in section {
+        collect_settings(&keys::join(key, &name), value, figment, settings);
+    }
 }
 
 #[cfg(test)]

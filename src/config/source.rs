@@ -123,8 +123,16 @@ impl Provider for Source {
     }
 }
 
-/// The source whose value for `key` won.
+/// The source whose value for `key` won. What stands inside a list comes from where the list does.
 pub(super) fn name_of(figment: &Figment, key: &str) -> String {
-    let metadata = figment.find_metadata(key);
-    metadata.map_or_else(|| "default".into(), |found| found.name.to_string())
+    let mut key = key;
+    loop {
+        if let Some(found) = figment.find_metadata(key) {
+            return found.name.to_string();
+        }
+        match key.rsplit_once('.') {
+            Some((outer, _)) => key = outer,
+            None => return "default".into(),
+        }
+    }
 }

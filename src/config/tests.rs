@@ -154,3 +154,122 @@ fn a_named_file_must_exist() {
         "cannot read /nonexistent/pgbell.toml"
     );
 }
+
+const SECRET: &str = "hunter2-hunter2-hunter2-hunter2-hunter2";
+
+#[test]
+fn access_is_read_as_its_documentation_shows_it_and_keeps_its_secrets() {
+    let toml = format!(
+        r#"
+        [access]
+        open = false
+        [access.tokens]
+        issuer = "https://auth.example.com"
+        audience = "pgbell"
+        leeway = "5s"
+        roles_claim = ["role", "app.roles"]
+        keys = [{{ algorithm = "HS256", secret = "{SECRET}" }}]
+        jwks = [{{ url = "https://auth.example.com/jwks.json", algorithms = ["RS256"] }}]
+        [access.sql]
+        role = "pgbell_guest"
+        [[access.rooms]]
+        room = "product:*"
+        allow = "anyone"
+        [[access.rooms]]
+        room = "user:{{sub}}"
+        [[access.rooms]]
+        room = "admin:*"
+        role = "admin"
+        [[access.rooms]]
+        room = "order:{{id}}"
+        sql = "select from orders where id::text = $1"
+        "#
+    );
+    let environment = [("PGBELL_ACCESS__TOKENS__LEEWAY", "1s")];
+    let effective = load(&toml, &environment).expect("valid");
+    let access = &effective.config.access;
+    assert!(!access.open && access.rooms.len() == 4);
+    assert_eq!(access.tokens.audience, ["pgbell"]);
+    assert_eq!(access.tokens.leeway.as_secs(), 1);
+    assert_eq!(
+        source_of(&effective, "access.tokens.leeway"),
+        "PGBELL_ACCESS__TOKENS__LEEWAY"
+    );
+    assert!(source_of(&effective, "access.tokens.issuer").ends_with("pgbell.toml"));
+    let shown = serde_json::to_string(&effective.settings).expect("JSON");
+    assert!(
+        shown.contains("(redacted)") && !shown.contains("hunter2"),
+        "{shown}"
+    );
+    assert!(!format!("{effective:?}").contains("hunter2"));
+}
+
+#[test]
+fn keys_and_rules_may_come_from_variables() {
+    let keys = format!(r#"[{{algorithm="HS256",secret="{SECRET}"}}]"#);
+    let environment = [
+        ("PGBELL_ACCESS__TOKENS__KEYS", keys.as_str()),
+        ("PGBELL_ACCESS__TOKENS__AUDIENCE", r#"["a", "b"]"#),
+        ("PGBELL_ACCESS__ROOMS", r#"[{room="user:{sub}"}]"#),
+    ];
+    let access = load("", &environment).expect("valid").config.access;
+    assert_eq!((access.tokens.keys.len(), access.rooms.len()), (1, 1));
+    assert_eq!(access.tokens.audience, ["a", "b"]);
+}
+
+#[test]
+fn a_wrong_key_or_rule_is_named_with_its_source_and_never_shown() {
+    let variable = "PGBELL_ACCESS__TOKENS__KEYS";
+    for (value, complaint_of) in [
+        ("hunter2", "access.tokens.keys in"),
+        (r#"["hunter2"]"#, "access.tokens.keys.0 in"),
+        (
+            r#"[{algorithm="HS256",secret="hunter2"}]"#,
+            "access.tokens.keys.0.secret in",
+        ),
+        (
+            r#"[{algorithm="HS256",secret=4711471147114711}]"#,
+            "access.tokens.keys.0.secret in",
+        ),
+        (
+            r#"[{algorithm="none",secret="hunter2"}]"#,
+            "access.tokens.keys.0.algorithm in",
+        ),
+        (r#"[{secret="hunter2"}]"#, "access.tokens.keys.0 in"),
+        (
+            r#"[{algorithm="RS256",public_key="hunter2"}]"#,
+            "access.tokens.keys.0.public_key in",
+        ),
+    ] {
+        let text = complaint("", &[(variable, value)]);
+        assert!(text.starts_with(complaint_of), "{text}");
+        assert!(text.contains(variable), "{text}");
+        assert!(
+            !text.contains("hunter2") && !text.contains("4711"),
+            "{text}"
+        );
+    }
+    let rule = complaint(
+        "[[access.rooms]]\nroom = 'user:{sub}x'\nallow = 'anyone'",
+        &[],
+    );
+    assert!(rule.starts_with("access.rooms.0.room in /"), "{rule}");
+    assert!(rule.contains("goes on after {sub}"), "{rule}");
+    let who = complaint("[[access.rooms]]\nroom = 'a'\nallow = 'everybody'", &[]);
+    assert!(who.contains("`anyone` or `authenticated`"), "{who}");
+    let typo = complaint("[access.tokens]\nisuer = 'x'", &[]);
+    assert!(
+        typo.ends_with("did you mean access.tokens.issuer?"),
+        "{typo}"
+    );
+    let typo = complaint("", &[("PGBELL_ACCESS__TOKENS__LEEWEY", "1s")]);
+    assert!(
+        typo.ends_with("did you mean PGBELL_ACCESS__TOKENS__LEEWAY?"),
+        "{typo}"
+    );
+    let role = complaint("", &[("PGBELL_ACCESS__SQL__ROEL", "x")]);
+    assert!(
+        role.ends_with("did you mean PGBELL_ACCESS__SQL__ROLE?"),
+        "{role}"
+    );
+}

@@ -51,17 +51,3 @@ impl Default for Config {
         }
     }
 }
-
-/// The `[access]` section: who may join which room.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AccessConfig {
-    /// Every room is open to everybody.
-    pub open: bool,
-}
-
-impl Default for AccessConfig {
-    fn default() -> Self {
-        Self { open: true }
-    }
-}

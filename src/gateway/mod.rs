@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use capacity::Capacity;
-pub use config::{AccessConfig, Config};
+pub use config::Config;
 pub use console::DemoPage;
 pub use listener::Listener;
 pub use server::serve;

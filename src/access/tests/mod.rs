@@ -1,0 +1,6 @@
+mod attacks;
+mod keyring;
+mod published;
+mod rooms;
+mod rooms_model;
+mod settings;
