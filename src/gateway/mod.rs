@@ -9,6 +9,8 @@ mod client;
 mod config;
 mod connection;
 mod console;
+#[cfg(feature = "sabotage")]
+mod echo;
 mod events;
 mod health;
 mod listener;
@@ -40,6 +42,9 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Gateway {
     inner: Arc<Inner>,
+    /// Whether sessions say back what they hear.
+    #[cfg(feature = "sabotage")]
+    echoes: bool,
 }
 
 /// What a [`Gateway`] is made of.
@@ -86,6 +91,8 @@ impl Gateway {
     pub fn new(inner: Inner) -> Self {
         Self {
             inner: Arc::new(inner),
+            #[cfg(feature = "sabotage")]
+            echoes: false,
         }
     }
 

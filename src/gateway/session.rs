@@ -22,6 +22,8 @@ use tungstenite::{
     protocol::{Role, WebSocketConfig, WebSocketContext},
 };
 
+#[cfg(feature = "sabotage")]
+use super::echo;
 use super::{
     Gateway,
     connection::{Connection, READ_BUFFER},
@@ -96,6 +98,10 @@ impl Session {
                 yield_now().await;
             }
             match self.context.read(&mut self.connection) {
+                #[cfg(feature = "sabotage")]
+                Ok(message) if echo::is_wanted(&self.connection.gateway, &message) => {
+                    echo::say_back(&mut self.connection, &mut self.context, message).await?;
+                }
                 Ok(Message::Text(text)) => self.hear(&text).await?,
                 Ok(Message::Binary(_)) => return ControlFlow::Break(CloseReason::UnsupportedData),
                 // The next read sends the answer and ends the loop.

@@ -101,7 +101,10 @@ async fn a_list_is_of_what_was_asked_for() {
     };
     assert_eq!(ids("/api/products/cards?ids=7,999,5").await, [7, 5]);
     assert_eq!(ids("/api/products/cards?ids=").await, [0; 0]);
-    assert_eq!(ids("/api/products?q=kettle&page=2&size=3").await, [16, 2, 7]);
+    assert_eq!(
+        ids("/api/products?q=kettle&page=2&size=3").await,
+        [16, 2, 7]
+    );
     assert_eq!(
         ids("/api/products?seller=2&category=2&size=2").await,
         [1, 41]
