@@ -4,6 +4,7 @@ mod capture;
 mod cases;
 mod catalogue;
 mod command;
+mod conformance;
 mod database_faults;
 mod dba_day;
 mod doorbell;

@@ -9,6 +9,7 @@ pub(crate) mod journal;
 pub(crate) mod oracle;
 pub(crate) mod program;
 pub(crate) mod proxy;
+pub(crate) mod raw;
 pub(crate) mod scene;
 pub(crate) mod server;
 pub(crate) mod standby;
