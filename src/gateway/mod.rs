@@ -28,6 +28,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use capacity::Capacity;
 pub use config::Config;
 pub use console::DemoPage;
+#[cfg(feature = "sabotage")]
+pub use events::rooms_asked_for;
 pub use listener::Listener;
 pub use server::serve;
 

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     hub::{Form, Frame, Request},
-    protocol::{ClientMessage, CloseReason, ErrorCode, ServerMessage},
+    protocol::{ClientMessage, CloseReason, ErrorCode, ServerMessage, advice_on},
     telemetry::Reason,
 };
 
@@ -160,7 +160,7 @@ impl Session {
             Err(error) => {
                 let numbered: Option<Numbered> = serde_json::from_str(text).ok();
                 let id = numbered.and_then(|numbered| numbered.id);
-                let advice = format!("not a message of pgbell.v1: {error}");
+                let advice = advice_on(&error);
                 self.refuse(id, ErrorCode::BadRequest, &advice);
                 None
             }
