@@ -8,7 +8,7 @@ CARGO ?= cargo
 DENY  := $(CARGO) deny --config .deny.toml check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test test-client test-storefront test-browser test-matrix audit soak bench-write bench-load bench-deaf bench-storm bench-recovery
+.PHONY: help setup demo build test test-client test-storefront test-browser test-matrix conformance audit soak bench-write bench-load bench-deaf bench-storm bench-recovery
 
 help: ## Lists what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -69,9 +69,15 @@ MATRIX ?= 14 15 16 17 18
 test-matrix: setup ## Integration tests on PostgreSQL MATRIX="14 15 16 17 18"; TESTS="cases" runs some
 	MATRIX="$(MATRIX)" scripts/test-matrix $(TESTS)
 
-MINUTES ?= 30
+conformance: setup ## RFC 6455 with Autobahn's fuzzing client; CASES="6.* 9.3.*" runs some; ten minutes
+	scripts/conformance $(CASES)
 
-soak: setup ## The oracle with random seeds for MINUTES=30; ORACLE_SEED=n runs one again
+MINUTES ?= 30
+FUZZ_MINUTES ?= 2
+
+soak: setup ## Fuzz targets for FUZZ_MINUTES=2, then the oracle for MINUTES=30; ORACLE_SEED=n runs one again
+	FUZZ_MINUTES=$(FUZZ_MINUTES) $(CARGO) test --locked --features sabotage --test integration \
+	    fuzzing::soak -- --ignored --exact --nocapture
 	ORACLE_MINUTES=$(MINUTES) $(CARGO) test --locked --features sabotage --test integration \
 	    oracle::soak -- --ignored --exact --nocapture
 

@@ -66,6 +66,17 @@ pub enum ClientMessage {
     Unknown,
 }
 
+/// Longest part of an error that is told: it may quote what the client said, which is nobody's to repeat.
+const MOST_ADVICE: usize = 200;
+
+/// What to tell a client whose message is none.
+pub fn advice_on(error: &serde_json::Error) -> String {
+    let error = error.to_string();
+    let shown: String = error.chars().take(MOST_ADVICE).collect();
+    let more = if shown.len() < error.len() { "…" } else { "" };
+    format!("not a message of {SUBPROTOCOL}: {shown}{more}")
+}
+
 /// What the server says.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

@@ -217,6 +217,20 @@ impl Access {
     }
 }
 
+/// How many keys of a published set can be used here, of any algorithm: for tests that publish anything.
+#[cfg(feature = "sabotage")]
+pub fn keys_in(json: &[u8]) -> Result<usize, String> {
+    let every = [
+        Algorithm::RS256,
+        Algorithm::PS512,
+        Algorithm::ES256,
+        Algorithm::ES384,
+        Algorithm::EdDSA,
+    ];
+    let set = jwks::read("a test", json, &every);
+    set.map(|set| set.keys.len()).map_err(|bad| bad.to_string())
+}
+
 fn settings(config: &Config) -> Result<Settings, Invalid> {
     let tokens = &config.tokens;
     let invalid = |name: &str, reason: &str| Invalid::new(format!("access.tokens.{name}"), reason);

@@ -1,7 +1,13 @@
 use std::io::{self, IsTerminal};
 
 use clap::ValueEnum;
-use tracing_subscriber::EnvFilter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::{
+    EnvFilter,
+    filter::{FilterFn, filter_fn},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use super::Failure;
 
@@ -52,10 +58,25 @@ pub(super) fn start(format: Format, default: &str) -> Result<(), Failure> {
         Format::Text => subscriber
             .with_ansi(wants_colour())
             .with_target(false)
+            .finish()
+            .with(discreet())
             .init(),
-        Format::Json => subscriber.json().flatten_event(true).init(),
+        Format::Json => subscriber
+            .json()
+            .flatten_event(true)
+            .finish()
+            .with(discreet())
+            .init(),
     }
     Ok(())
+}
+
+/// Leaves out what libraries tell in detail, whatever PGBELL_LOG says: frames with the tokens in them,
+/// statements with their parameters.
+fn discreet() -> FilterFn {
+    filter_fn(|event: &Metadata<'_>| {
+        *event.level() <= Level::INFO || event.target().starts_with("pgbell")
+    })
 }
 
 fn wants_colour() -> bool {

@@ -16,6 +16,10 @@ pub fn masked(url: &str) -> String {
     };
     let (authority, tail) = split_authority(rest);
     let authority = match authority.rsplit_once('@') {
+        // An @ in the query: nobody can tell what belongs to whom.
+        Some((login, _)) if login.split('?').skip(1).any(may_be_password) => {
+            return format!("{scheme}://***");
+        }
         Some((login, host)) => match login.split_once(':') {
             Some((user, _)) => format!("{user}:***@{host}"),
             None => authority.into(),
@@ -63,10 +67,15 @@ fn masked_query(tail: &str) -> String {
         return tail.into();
     };
     let pairs = query.split('&').map(|pair| match pair.split_once('=') {
-        Some((key, _)) if key.to_ascii_lowercase().contains("password") => format!("{key}=***"),
+        Some((key, _)) if may_be_password(key) => format!("{key}=***"),
         _ => pair.into(),
     });
     format!("{path}?{}", pairs.collect::<Vec<_>>().join("&"))
+}
+
+/// Whether a key may name a password: also one that is escaped, which servers' libraries undo.
+fn may_be_password(key: &str) -> bool {
+    key.contains('%') || key.to_ascii_lowercase().contains("password")
 }
 
 #[cfg(test)]
@@ -107,6 +116,14 @@ mod tests {
             (
                 "postgres://u@h/db?password=hunter2&sslmode=require",
                 "postgres://u@h/db?password=***&sslmode=require",
+            ),
+            (
+                "postgres://u@h/db?a=b&password=hun@ter2&sslmode=require",
+                "postgres://***",
+            ),
+            (
+                "postgres://h/db?p%61ssword=hunter2",
+                "postgres://h/db?p%61ssword=***",
             ),
             (
                 "postgres:///shop?host=/tmp/x&user=u",

@@ -91,11 +91,12 @@ impl Error {
     }
 }
 
-/// Whether there may be a secret in what was found there, in whatever form.
+/// Whether there may be a secret in what was found there, in whatever form: also where a whole section
+/// was expected, as in `database = "postgres://…"`.
 fn is_secret(key: &str) -> bool {
     ["database.url", "access.tokens.keys", "gateway.admin.token"]
         .iter()
-        .any(|secret| key.starts_with(secret))
+        .any(|secret| key.starts_with(secret) || secret.starts_with(key))
 }
 
 fn is_margin(text: &str) -> bool {

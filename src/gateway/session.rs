@@ -22,6 +22,8 @@ use tungstenite::{
     protocol::{Role, WebSocketConfig, WebSocketContext},
 };
 
+#[cfg(feature = "sabotage")]
+use super::echo;
 use super::{
     Gateway,
     bearer::Bearer,
@@ -31,7 +33,7 @@ use super::{
 };
 use crate::{
     hub::{Form, Request},
-    protocol::{ClientMessage, CloseReason, ErrorCode, ServerMessage},
+    protocol::{ClientMessage, CloseReason, ErrorCode, ServerMessage, advice_on},
 };
 
 /// Messages of one client after which others get a turn.
@@ -114,6 +116,10 @@ impl Session {
                 continue;
             }
             match read {
+                #[cfg(feature = "sabotage")]
+                Ok(message) if echo::is_wanted(&self.connection.gateway, &message) => {
+                    echo::say_back(&mut self.connection, &mut self.context, message).await?;
+                }
                 Ok(Message::Text(text)) => self.hear(&text).await?,
                 Ok(Message::Binary(_)) => return ControlFlow::Break(CloseReason::UnsupportedData),
                 // The next read sends the answer and ends the loop.
@@ -180,8 +186,7 @@ impl Session {
             }
             Ok(ClientMessage::Unknown) => {}
             Err(error) => {
-                let advice = format!("not a message of pgbell.v1: {error}");
-                connection.reject(id_of(text), ErrorCode::BadRequest, &advice);
+                connection.reject(id_of(text), ErrorCode::BadRequest, &advice_on(&error));
             }
         }
         ControlFlow::Continue(())

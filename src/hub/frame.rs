@@ -167,8 +167,9 @@ impl Frame {
         text.and_then(Result::ok).unwrap_or_default()
     }
 
-    #[cfg(test)]
-    pub(super) fn text_of(json: &str) -> Self {
+    /// A message in these words.
+    #[cfg(any(test, feature = "sabotage"))]
+    pub(crate) fn text_of(json: &str) -> Self {
         Self::encoded(encode_json(json.to_owned()))
     }
 

@@ -157,11 +157,6 @@ impl Outbox {
         }
     }
 
-    /// What the other side reads.
-    pub(crate) fn form(&self) -> Form {
-        self.form
-    }
-
     /// Sends bytes that are no message: what belongs to the connection alone.
     pub(crate) fn send_raw(&self, bytes: Bytes, now: Instant) {
         self.put(self.lock(), &Frame::encoded(bytes), now);

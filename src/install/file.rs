@@ -21,7 +21,7 @@ impl SqlFile {
     }
 
     /// SQL that was put together.
-    pub(super) fn owned(name: &'static str, text: String) -> Self {
+    pub fn owned(name: &'static str, text: String) -> Self {
         Self {
             name: name.into(),
             text: text.into(),

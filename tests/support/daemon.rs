@@ -146,6 +146,11 @@ pub(crate) async fn get(addr: SocketAddr, path: &str) -> (u16, String) {
     soon(path, page(addr, path)).await
 }
 
+/// The whole answer of whichever daemon is there to a request with these header lines.
+pub(crate) async fn answer_of(addr: SocketAddr, method: &str, path: &str, headers: &str) -> String {
+    soon(path, answer(addr, method, path, headers)).await
+}
+
 /// Head and body of what is answered on a connection of its own.
 async fn answer(addr: SocketAddr, method: &str, path: &str, headers: &str) -> String {
     let mut stream = TcpStream::connect(addr).await.expect("a connection");

@@ -10,6 +10,7 @@ pub(crate) mod journal;
 pub(crate) mod oracle;
 pub(crate) mod program;
 pub(crate) mod proxy;
+pub(crate) mod raw;
 pub(crate) mod relay;
 pub(crate) mod scene;
 pub(crate) mod server;

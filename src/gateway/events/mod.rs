@@ -144,6 +144,13 @@ impl Asked {
     }
 }
 
+/// The rooms that a query names, if it can be served: for tests that ask anything.
+#[cfg(feature = "sabotage")]
+pub fn rooms_asked_for(query: &str) -> Option<Vec<String>> {
+    let asked = Asked::of(query, &HeaderMap::new());
+    asked.ok().map(|asked| asked.rooms)
+}
+
 /// A request that is served, on its way from HTTP to a session: as far as HTTP is concerned an error,
 /// because no answer follows.
 #[derive(Clone, Debug)]

@@ -103,17 +103,19 @@ impl<'a> Reader<'a> {
         Some((Name { schema, name }, start..end))
     }
 
-    /// What stands between the quotes of a token.
+    /// What stands between the quotes of a token; the last of them may be missing.
     fn inside(&self, token: &Token) -> Range<usize> {
         let said = self.said(token);
-        let open = match said.strip_prefix('$').and_then(|rest| rest.find('$')) {
-            Some(tag) => tag + 2,
-            None => said.find(['\'', '"']).map_or(0, |quote| quote + 1),
+        let (open, quote) = match said.strip_prefix('$').and_then(|rest| rest.find('$')) {
+            Some(tag) => (tag + 2, &said[..tag + 2]),
+            None => said
+                .find(['\'', '"'])
+                .map_or((0, ""), |at| (at + 1, &said[at..=at])),
         };
-        let closes = if said.starts_with('$') { open } else { 1 };
-        let (start, end) = (token.span.start - self.start, token.span.end - self.start);
-        let close = end.saturating_sub(closes).max(start + open);
-        (start + open).min(end)..close.min(end)
+        let rest = &said[open..];
+        let length = rest.strip_suffix(quote).unwrap_or(rest).len();
+        let start = token.span.start - self.start + open;
+        start..start + length
     }
 
     pub(super) fn skip_parentheses(&mut self) {
