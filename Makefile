@@ -69,7 +69,7 @@ MATRIX ?= 14 15 16 17 18
 test-matrix: setup ## Integration tests on PostgreSQL MATRIX="14 15 16 17 18"; TESTS="cases" runs some
 	MATRIX="$(MATRIX)" scripts/test-matrix $(TESTS)
 
-conformance: setup ## RFC 6455 with Autobahn's fuzzing client; CASES="6.* 9.3.*" runs some; ten minutes
+conformance: setup ## RFC 6455 with Autobahn's fuzzing client; CASES="6.* 9.3.*" runs some; four minutes
 	scripts/conformance $(CASES)
 
 MINUTES ?= 30
