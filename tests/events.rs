@@ -13,6 +13,7 @@ use crate::support::{
     daemon::Daemon,
     database::{Database, SELL_ONE},
     events::Events,
+    flood::{Newest, flood, mark},
     soon,
 };
 
@@ -20,11 +21,6 @@ async fn shop() -> (Database, Daemon) {
     let database = Database::with_shop().await;
     let daemon = Daemon::start(&database).await;
     (database, daemon)
-}
-
-async fn counted(daemon: &Daemon, metric: &str) {
-    let counted = async { while !daemon.get("/metrics").await.1.contains(metric) {} };
-    soon(metric, counted).await;
 }
 
 #[tokio::test]
@@ -155,10 +151,10 @@ async fn a_connection_that_served_a_page_may_become_a_stream() {
     events.next_of("subscribed").await;
     database.run(SELL_ONE).await;
     assert_eq!(events.next_of("invalidate").await.data["room"], "product:1");
-    counted(&daemon, "pgbell_http_connections 1\n").await;
+    daemon.counted("pgbell_http_connections 1\n").await;
     drop(events);
-    counted(&daemon, "pgbell_event_streams 0\n").await;
-    counted(&daemon, "pgbell_rooms 0\n").await;
+    daemon.counted("pgbell_event_streams 0\n").await;
+    daemon.counted("pgbell_rooms 0\n").await;
 }
 
 #[tokio::test]
@@ -178,7 +174,7 @@ async fn streams_and_websockets_share_the_places_there_are() {
     let mut socket = Client::open(daemon.addr, Some("pgbell.v1")).await;
     assert_eq!(socket.next().await["closed"], 4004);
     drop(first);
-    counted(&daemon, "pgbell_connections 1\n").await;
+    daemon.counted("pgbell_connections 1\n").await;
     Events::subscribed(daemon.addr, "a").await;
     drop(client);
 }
@@ -209,7 +205,7 @@ async fn a_shutdown_tells_what_waits_and_when_to_come_back() {
     database.run(SELL_ONE).await;
     events.next_of("invalidate").await;
     database.run(&format!("{SELL_ONE}; {SELL_ONE}")).await;
-    counted(&daemon, "pgbell_pending_entities 1\n").await;
+    daemon.counted("pgbell_pending_entities 1\n").await;
     let (addr, stopping) = (daemon.addr, tokio::spawn(daemon.stop()));
     assert_eq!(events.next_of("invalidate").await.data["room"], "product:1");
     let goodbye = events.next_of("goodbye").await;
@@ -228,18 +224,6 @@ async fn a_shutdown_tells_what_waits_and_when_to_come_back() {
     assert_eq!((drained.told, drained.left), (1, 0));
 }
 
-/// Changes of a hundred entities, a kilobyte each, again and again.
-async fn flood(database: &Database, part: u32) {
-    let (from, to) = (part * 100 + 1, part * 100 + 100);
-    let sql = format!(
-        "insert into pgbell.change (entity, id, events, rooms, new)
-         select 'thing', (n % 100)::text, '{{thing:changed}}', '{{flood}}',
-             jsonb_build_object('n', n, 'x', repeat('x', 1000))
-         from generate_series({from}, {to}) n"
-    );
-    database.run(&sql).await;
-}
-
 #[tokio::test]
 async fn a_stream_that_is_read_late_tells_the_latest_in_fewer_events() {
     let database = Database::with_shop().await;
@@ -253,10 +237,11 @@ async fn a_stream_that_is_read_late_tells_the_latest_in_fewer_events() {
         flood(&database, part).await;
         witness.next_of("invalidate").await;
     }
-    counted(&daemon, r#"slow_consumers_total{reason="folded"}"#).await;
-    let mark = "insert into pgbell.change (entity, id, events, rooms) values ('m', '1', '{m:m}', '{mark}')";
-    database.run(mark).await;
-    let (mut newest, mut told) = (vec![0; 100], 0);
+    daemon
+        .counted(r#"slow_consumers_total{reason="folded"}"#)
+        .await;
+    mark(&database).await;
+    let (mut newest, mut told) = (Newest::new(), 0);
     loop {
         let event = events.next().await.expect("an event");
         assert_ne!(event.kind, "resync", "a hundred entities fit");
@@ -264,18 +249,9 @@ async fn a_stream_that_is_read_late_tells_the_latest_in_fewer_events() {
             break;
         }
         told += 1;
-        for change in event.data["changes"].as_array().into_iter().flatten() {
-            let id: usize = change["id"]
-                .as_str()
-                .expect("an id")
-                .parse()
-                .expect("a number");
-            let number = change["new"]["n"].as_u64().expect("a number");
-            assert!(newest[id] < number, "in order");
-            newest[id] = number;
-        }
+        newest.note(&event.data);
     }
-    assert!(newest.iter().all(|number| *number > 1_900), "{newest:?}");
+    assert!(newest.is_of_the_last_of(20), "{newest:?}");
     assert!(told < 20, "{told} events");
 }
 
@@ -293,9 +269,15 @@ async fn a_stream_that_nobody_reads_is_closed_after_the_write_deadline() {
         flood(&database, part).await;
         witness.next_of("invalidate").await;
     }
-    counted(&daemon, r#"slow_consumers_total{reason="resync"}"#).await;
-    counted(&daemon, r#"slow_consumers_total{reason="closed"} 1"#).await;
-    counted(&daemon, r#"closes_total{reason="slow_consumer"} 1"#).await;
-    counted(&daemon, "pgbell_event_streams 1\n").await;
+    daemon
+        .counted(r#"slow_consumers_total{reason="resync"}"#)
+        .await;
+    daemon
+        .counted(r#"slow_consumers_total{reason="closed"} 1"#)
+        .await;
+    daemon
+        .counted(r#"closes_total{reason="slow_consumer"} 1"#)
+        .await;
+    daemon.counted("pgbell_event_streams 1\n").await;
     drop(deaf);
 }

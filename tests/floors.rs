@@ -114,7 +114,9 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
     (
         "demo",
-        &["app", "backoff", "capture", "config", "gateway", "install"],
+        &[
+            "app", "backoff", "capture", "config", "gateway", "install", "protocol",
+        ],
     ),
     (
         "cli",

@@ -100,6 +100,12 @@ impl Daemon {
         soon(words, said).await
     }
 
+    /// Waits until `/metrics` has these words.
+    pub(crate) async fn counted(&self, metric: &str) {
+        let counted = async { while !self.get("/metrics").await.1.contains(metric) {} };
+        soon(metric, counted).await;
+    }
+
     /// The value of a metric with its labels; zero if it has never counted.
     pub(crate) async fn number(&self, name: &str) -> f64 {
         let (_, text) = self.get("/metrics").await;

@@ -6,6 +6,7 @@ pub(crate) mod command;
 pub(crate) mod daemon;
 pub(crate) mod database;
 pub(crate) mod events;
+pub(crate) mod flood;
 pub(crate) mod journal;
 pub(crate) mod oracle;
 pub(crate) mod program;

@@ -73,8 +73,7 @@ async fn add(
         .bind(MOST_OF_ONE)
         .execute(&mut *transaction)
         .await?;
-    transaction.commit().await?;
-    shop.read(&CART, &asked).await
+    shop.finish(transaction, &CART, &asked).await
 }
 
 /// None at all removes the line.
@@ -102,8 +101,7 @@ async fn set(
     if changed.rows_affected() == 0 {
         return Err(Failure::missing("there is no such line in this cart"));
     }
-    transaction.commit().await?;
-    shop.read(&CART, &asked).await
+    shop.finish(transaction, &CART, &asked).await
 }
 
 /// Removing what is gone already is no mistake: another device was faster.
@@ -136,8 +134,7 @@ async fn empty(
         .bind(line)
         .execute(&mut *transaction)
         .await?;
-    transaction.commit().await?;
-    shop.read(&CART, asked).await
+    shop.finish(transaction, &CART, asked).await
 }
 
 async fn open(

@@ -21,7 +21,8 @@ const IN_WORKING_COPY: &str = "examples/storefront/dist";
 /// Where it is beside an installed program, as seen from the folder of the program.
 const INSTALLED: &str = "../share/pgbell/storefront";
 
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-cache");
+/// Whoever has it asks whether it is still the same.
+const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
 /// The names of these files change with their content.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
@@ -78,7 +79,7 @@ async fn protect(policy: HeaderValue, request: Request, next: Next) -> Response<
     let headers = response.headers_mut();
     headers.insert(
         header::CACHE_CONTROL,
-        if keep { FOR_EVER } else { NO_STORE },
+        if keep { FOR_EVER } else { ASK_AGAIN },
     );
     headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     for (name, value) in PROTECTION {

@@ -38,8 +38,9 @@ use tower_http::cors::{Any, CorsLayer};
 
 use super::{Error, daemon};
 use answer::{CURSOR, Document, Failure};
-use asked::Origin;
+use asked::{Asked, Origin};
 use chaos::Chaos;
+use reads::Read;
 
 /// Connections to the database.
 const POOL: u32 = 8;
@@ -212,6 +213,17 @@ impl Shop {
                 .await?;
         }
         Ok(transaction)
+    }
+
+    /// Commits what was written, and answers with what can be read of it now.
+    async fn finish(
+        &self,
+        transaction: Transaction<'static, Postgres>,
+        read: &Read,
+        asked: &Asked,
+    ) -> Result<Document, Failure> {
+        transaction.commit().await?;
+        self.read(read, asked).await
     }
 }
 

@@ -92,6 +92,5 @@ async fn change(
             .execute(&mut *transaction)
             .await?;
     }
-    transaction.commit().await?;
-    shop.read(&ORDER, &asked).await
+    shop.finish(transaction, &ORDER, &asked).await
 }

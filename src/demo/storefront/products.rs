@@ -107,8 +107,7 @@ async fn change(
         .execute(&mut *transaction)
         .await?;
     found(changed.rows_affected())?;
-    transaction.commit().await?;
-    shop.read(&PRODUCT, &asked).await
+    shop.finish(transaction, &PRODUCT, &asked).await
 }
 
 #[derive(Deserialize)]
@@ -136,8 +135,7 @@ async fn count(
         .execute(&mut *transaction)
         .await?;
     found(counted.rows_affected())?;
-    transaction.commit().await?;
-    shop.read(&PRODUCT, &asked).await
+    shop.finish(transaction, &PRODUCT, &asked).await
 }
 
 #[derive(Deserialize)]
@@ -176,8 +174,7 @@ async fn put_on_sale(
         .execute(&mut *transaction)
         .await?;
     found(begun.rows_affected())?;
-    transaction.commit().await?;
-    shop.read(&PRODUCT, &asked).await
+    shop.finish(transaction, &PRODUCT, &asked).await
 }
 
 /// Ends what runs; what is yet to come stays.
@@ -191,8 +188,7 @@ async fn end_sale(
         .bind(asked.id("product")?)
         .execute(&mut *transaction)
         .await?;
-    transaction.commit().await?;
-    shop.read(&PRODUCT, &asked).await
+    shop.finish(transaction, &PRODUCT, &asked).await
 }
 
 fn found(rows: u64) -> Result<(), Failure> {

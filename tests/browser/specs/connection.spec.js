@@ -2,6 +2,8 @@
 
 import { Relay } from "../support/relay.js";
 import { becomes, live, price, reprice, status } from "../support/live.js";
+import { Proxy } from "../support/proxy.js";
+import { endListeners } from "../support/shop.js";
 import { expect, test } from "../support/test.js";
 import { overhear } from "../support/wire.js";
 
@@ -87,7 +89,6 @@ test("a black hole is found by a probe as soon as the browser tells that the net
 });
 
 test("a black hole that nobody tells of is found by the silence of its heartbeats", async ({ page, site, daemon, sql, make }) => {
-  const { Proxy } = await import("../support/proxy.js");
   await daemon.stop();
   daemon.env = { PGBELL_GATEWAY__HEARTBEAT: "1s" };
   await daemon.start();
@@ -117,7 +118,6 @@ test("a page that comes back from the back/forward cache is live and current", a
 });
 
 test("the loss of the daemon's LISTEN session loses no change", async ({ page, site, daemon, sql, make }) => {
-  const { endListeners } = await import("../support/shop.js");
   const product = await make.product();
   const wire = overhear(page);
   await live(page, site, { daemon, products: [product] });

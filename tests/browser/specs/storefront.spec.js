@@ -8,7 +8,11 @@ import { overhear } from "../support/wire.js";
 // Its pages may talk to their own daemon only. Here they are led past proxies and to other daemons.
 test.use({ bypassCSP: true });
 
-const euros = (number) => new RegExp(number.toFixed(2).replace(".", "[.,]"));
+/** As the shop writes it, whatever the language of the browser: 4,484.00 or 4.484,00. */
+const euros = (number) => {
+  const [whole, cents] = number.toFixed(2).split(".");
+  return new RegExp(`${whole.replace(/\B(?=(\d{3})+$)/g, "[., ]?")}[.,]${cents}`);
+};
 
 test("the list is subscribed to what is on screen, and scrolling changes that", async ({ page, demo }) => {
   const wire = overhear(page);

@@ -29,6 +29,7 @@ use crate::{
         answer::{Answer, Failure},
         asked::Said,
     },
+    protocol::SUBPROTOCOL,
 };
 
 const MOST_CLIENTS: usize = 200;
@@ -129,7 +130,7 @@ async fn attempt(
     since: &Option<String>,
 ) -> Option<(Socket, String)> {
     let mut request = format!("ws://{addr}/ws").into_client_request().ok()?;
-    let protocol = HeaderValue::from_static("pgbell.v1");
+    let protocol = HeaderValue::from_static(SUBPROTOCOL);
     let headers = request.headers_mut();
     headers.insert("sec-websocket-protocol", protocol);
     let (mut socket, _) = connect_async(request).await.ok()?;

@@ -34,7 +34,7 @@ pub struct Vocabulary {
 /// When the database is out of reach, or lacks pgbell.
 pub async fn vocabulary(url: &str, catalogue: &Catalogue) -> Result<Vocabulary, Error> {
     let mut session = Session::open(url).await?;
-    let mut transaction = session.begin().await?;
+    let mut transaction = session.look().await?;
     prepare(&mut transaction).await?;
     if !has_pgbell(&mut transaction).await? {
         return Ok(Vocabulary::default());
