@@ -288,7 +288,8 @@ impl Connection {
     }
 }
 
-async fn after(time: Option<Duration>) {
+/// Waits so long, or for ever.
+pub(super) async fn after(time: Option<Duration>) {
     match time {
         Some(time) => sleep(time).await,
         None => pending().await,

@@ -17,7 +17,7 @@ use tokio::{
 
 use super::{
     bearer::{self, Bearer},
-    connection::Connection,
+    connection::{Connection, after},
     standing::Due,
 };
 use crate::{
@@ -38,12 +38,14 @@ const ATTEMPTS: u32 = 3;
 const APART: Duration = Duration::from_millis(300);
 
 impl Connection {
-    /// Waits for `work`, and meanwhile writes what is to be written and notices the end.
+    /// Waits for `work`, and meanwhile writes what is to be written and notices the end, which the end of
+    /// the token is one of.
     pub(super) async fn meanwhile<T>(
         &self,
         work: impl Future<Output = T>,
     ) -> ControlFlow<CloseReason, T> {
         let mut work = pin!(work);
+        let mut over = pin!(after(self.standing.ends_in(Timestamp::now())));
         // What the client says has to wait, so it is no news after the first time.
         let mut has_more = false;
         loop {
@@ -69,6 +71,7 @@ impl Connection {
                     Ok(ready) => has_more |= ready.is_readable(),
                     Err(_) => return ControlFlow::Break(CloseReason::Normal),
                 },
+                () = &mut over => return ControlFlow::Break(self.part(CloseReason::TokenExpired)),
                 () = self.outbox.woken() => {}
             }
         }

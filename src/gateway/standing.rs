@@ -82,14 +82,23 @@ impl Standing {
         }
     }
 
+    /// After which time the token is over, if there is one.
+    pub(super) fn ends_in(&self, clock: Timestamp) -> Option<Duration> {
+        let over = self.identity.as_ref().map(Identity::expires_at);
+        over.map(|at| until(at, clock))
+    }
+
     /// After which time to look again, if ever.
     pub(super) fn next(&self, now: Instant, clock: Timestamp) -> Option<Duration> {
-        let over = self.identity.as_ref().map(Identity::expires_at);
-        let until =
-            |at: Timestamp| Duration::try_from(at.duration_since(clock)).unwrap_or_default();
-        let by_clock = [self.warn_at, over].into_iter().flatten().min().map(until);
+        let warn_in = self.warn_at.map(|at| until(at, clock));
+        let by_clock = [warn_in, self.ends_in(clock)].into_iter().flatten().min();
         let by_clock = by_clock.map(|until| until.min(LONGEST_SLEEP));
         let by_watch = self.prove_by.map(|by| by.saturating_duration_since(now));
         [by_clock, by_watch].into_iter().flatten().min()
     }
+}
+
+/// Nothing, where it is over already.
+fn until(at: Timestamp, clock: Timestamp) -> Duration {
+    Duration::try_from(at.duration_since(clock)).unwrap_or_default()
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use pgbell::access::RoomRule;
 use serde_json::json;
 
-use super::{Site, anyone, join, sql};
+use super::{Site, anyone, end, join, sql};
 use crate::support::{
     client::{Client, text_of},
     database::Database,
@@ -226,6 +227,27 @@ async fn errors_and_slowness_let_nobody_in_and_are_not_remembered() {
     }
     site.database.run("update gate set does = 'open'").await;
     assert_eq!(join(&mut anna, &["gate:1"]).await, ["gate:1 live"]);
+}
+
+#[tokio::test]
+async fn a_token_ends_although_the_database_is_being_asked() {
+    let database = Database::with_shop().await;
+    database.run(POLICY).await;
+    let slow = sql("slow:{id}", "select from pg_sleep(4) where $1 <> ''");
+    let site = Site::with(database, vec![slow], |config| {
+        config.access.sql.timeout = Duration::from_secs(5);
+    })
+    .await;
+    let soon = Timestamp::now().as_second() + 2;
+    let mut anna = site.client("anna", json!({"exp": soon})).await;
+    anna.say(json!({"type": "subscribe", "id": 1, "rooms": ["slow:1"]}))
+        .await;
+    let (closed, told) = end(&mut anna).await;
+    assert_eq!(closed, 4200);
+    assert!(
+        told.iter().all(|message| message["type"] != "subscribed"),
+        "it was let in after its end: {told:?}"
+    );
 }
 
 #[tokio::test]
