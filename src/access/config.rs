@@ -176,6 +176,8 @@ pub struct SqlConfig {
     pub cache_entries: usize,
     /// Most questions that wait for a connection; further ones are answered with `rate_limited`.
     pub waiting: usize,
+    /// The same for the questions about one user, whose turn the others need not wait for.
+    pub waiting_per_user: usize,
 }
 
 impl Default for SqlConfig {
@@ -187,6 +189,7 @@ impl Default for SqlConfig {
             cache: Duration::from_secs(30),
             cache_entries: 10_000,
             waiting: 1_000,
+            waiting_per_user: 16,
         }
     }
 }

@@ -3,22 +3,21 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::{
-    sync::{Semaphore, TryAcquireError, watch},
-    time::sleep,
-};
+use tokio::{sync::watch, time::sleep};
 use tracing::{debug, info, warn};
 
 use super::{
-    Access, Config, Decision, Identity, Link, Question, RefusalCode,
+    Access, Config, Decision, Identity, Link, Permission, Question, RefusalCode,
     answers::{Answers, Look},
+    changes::Changes,
     database::Database,
+    queue::Queue,
     revocations::Revocations,
 };
 use crate::{
@@ -28,6 +27,8 @@ use crate::{
 
 /// Time between two attempts of those who wait until fewer ask.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long somebody waits for their own questions.
+const OWN_TURN: Duration = Duration::from_secs(2);
 
 /// Cheap to clone; clones share.
 #[derive(Clone, Debug)]
@@ -40,42 +41,16 @@ struct Inner {
     access: Access,
     auth_timeout: Duration,
     revocations: RwLock<Revocations>,
-    /// How often what sessions may do has changed.
-    changes: AtomicU64,
+    changes: Mutex<Changes>,
     answers: Mutex<Answers<Waiter>>,
     database: Database,
-    waiting: Arc<Semaphore>,
+    queue: Queue,
     /// The rules of which the last question failed.
     failing: Vec<AtomicBool>,
     metrics: Metrics,
 }
 
 type Waiter = watch::Receiver<Option<Permission>>;
-
-/// What the database makes of somebody who wants to be in a room.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Permission {
-    /// May be there.
-    Allowed,
-    /// May not.
-    Forbidden,
-    /// The database did not say.
-    NotReady,
-    /// Too many ask.
-    RateLimited,
-}
-
-impl Permission {
-    /// Its name in metrics.
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Allowed => "allowed",
-            Self::Forbidden => "forbidden",
-            Self::NotReady => "not_ready",
-            Self::RateLimited => "rate_limited",
-        }
-    }
-}
 
 impl Guard {
     /// Asks nobody yet.
@@ -88,10 +63,10 @@ impl Guard {
             revocations: RwLock::new(Revocations::new(
                 remembered_for.unwrap_or(SignedDuration::MAX),
             )),
-            changes: AtomicU64::new(0),
+            changes: Mutex::default(),
             answers: Mutex::new(Answers::new(sql.cache, sql.cache_entries)),
             database: Database::new(database, sql),
-            waiting: Arc::new(Semaphore::new(sql.connections + sql.waiting)),
+            queue: Queue::new(sql.connections + sql.waiting, sql.waiting_per_user),
             failing: (0..rules).map(|_| AtomicBool::new(false)).collect(),
             access,
             metrics,
@@ -159,37 +134,23 @@ impl Guard {
         self.inner.access.decide(identity, room)
     }
 
-    /// Asks the database, unless it was asked lately: any yes is enough. Where too many ask, waits for as long
-    /// as `patience` says.
-    pub async fn ask(
-        &self,
-        identity: &Identity,
-        questions: &[Question],
-        patience: Duration,
-    ) -> Permission {
-        let until = Instant::now() + patience;
-        let mut permission = Permission::Forbidden;
-        for question in questions {
-            match self.answer_by(until, identity, question).await {
-                Permission::Allowed => return Permission::Allowed,
-                Permission::Forbidden => {}
-                unanswered => permission = unanswered,
-            }
-        }
-        permission
-    }
-
-    async fn answer_by(
+    /// Where too many ask, waits its turn until then, and a moment at least where it is the user's own
+    /// questions that are many.
+    pub(super) async fn answer_by(
         &self,
         until: Instant,
         identity: &Identity,
         question: &Question,
     ) -> Permission {
+        let own = Instant::now() + OWN_TURN;
         loop {
-            match self.answer(identity, question).await {
-                Permission::RateLimited if Instant::now() < until => sleep(PAUSE).await,
-                answer => return answer,
+            let answer = self.answer(identity, question).await;
+            let now = Instant::now();
+            let is_own = || now < own && self.inner.queue.waits_for(identity.user());
+            if answer != Permission::RateLimited || !(now < until || is_own()) {
+                return answer;
             }
+            sleep(PAUSE).await;
         }
     }
 
@@ -216,12 +177,9 @@ impl Guard {
             Look::Asking(waiter) if waiter.has_changed().is_ok() => Ok(waiter),
             // Whoever asked has not come to an end.
             Look::Asking(_) | Look::Unknown => {
-                let place = match self.inner.waiting.clone().try_acquire_owned() {
-                    Ok(place) => place,
-                    Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => {
-                        self.count(&self.inner.metrics.access_questions, "rate_limited");
-                        return Err(Permission::RateLimited);
-                    }
+                let Some(place) = self.inner.queue.enter(identity.user()) else {
+                    self.count(&self.inner.metrics.access_questions, "rate_limited");
+                    return Err(Permission::RateLimited);
                 };
                 let (told, waiter) = watch::channel(None);
                 let serial = answers.begin(question, who, identity.user().clone(), waiter.clone());
@@ -266,9 +224,14 @@ impl Guard {
         permission
     }
 
-    /// How often what sessions may do has changed. Whoever decided before the last time decides again.
+    /// How often what sessions may do has changed.
     pub fn changes(&self) -> u64 {
-        self.inner.changes.load(Ordering::Acquire)
+        self.changing().count()
+    }
+
+    /// Whether that was about this room since it was `decided`, so that whoever did decides again.
+    pub fn is_stale(&self, decided: u64, room: &Room) -> bool {
+        self.changing().since(decided, room)
     }
 
     /// Tokens of `user` that were made by `at` count no longer.
@@ -278,13 +241,13 @@ impl Guard {
         revocations.add(user.clone(), at, Timestamp::now());
         drop(revocations);
         self.answers().forget_user(user);
-        self.changed();
+        self.changing().every();
     }
 
     /// Somebody has lost a room, whatever was answered before.
     pub fn forget_user(&self, user: &str) {
         self.answers().forget_user(user);
-        self.changed();
+        self.changing().every();
     }
 
     /// What was answered about a room holds no longer.
@@ -294,13 +257,13 @@ impl Guard {
             answers.forget(&question);
         }
         drop(answers);
-        self.changed();
+        self.changing().room(room);
     }
 
     /// Nothing that was answered holds any longer.
     pub fn forget_all(&self) {
         self.answers().forget_all();
-        self.changed();
+        self.changing().every();
     }
 
     /// Whether an event that is told in any room makes its members be asked about again.
@@ -314,8 +277,9 @@ impl Guard {
         self.watches() && self.inner.access.rules().rechecks(room, events)
     }
 
-    fn changed(&self) {
-        self.inner.changes.fetch_add(1, Ordering::AcqRel);
+    fn changing(&self) -> MutexGuard<'_, Changes> {
+        let changes = self.inner.changes.lock();
+        changes.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn answers(&self) -> MutexGuard<'_, Answers<Waiter>> {

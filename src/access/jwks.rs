@@ -2,8 +2,8 @@
 //!
 //! - Before the first success there are no keys, and every token that needs them is refused.
 //! - A success replaces all keys: what the issuer no longer publishes is no longer accepted.
-//! - A failure, or a set without a usable key, leaves the keys that there are, for [`MAX_AGE`] since they
-//!   were confirmed last.
+//! - A set without a usable key takes all keys back, and is asked for again as after a failure.
+//! - A failure leaves the keys that there are, for [`MAX_AGE`] since they were confirmed last.
 //! - A token whose key is not known makes one fetch begin earlier, but never within [`RETRY`] of the one
 //!   before: whoever invents key ids buys nothing.
 
@@ -104,6 +104,14 @@ impl Cache {
             self.keys = keys.into();
             self.confirmed = Some(now);
         }
+    }
+
+    /// The fetch has ended, with a set in which no key can be used: those that were published before are not
+    /// any longer.
+    pub(super) fn withdraw(&mut self) {
+        self.is_fetching = false;
+        self.has_failed = true;
+        self.keys = Arc::default();
     }
 
     fn gap_left(&self, now: Instant) -> Duration {

@@ -16,7 +16,7 @@ use super::{
     Algorithm, Invalid,
     config::JwksConfig,
     fetch::{self, Source},
-    jwks::{self, Answer, Cache},
+    jwks::{self, Answer, BadSet, Cache},
     keys::{Key, is_shared},
 };
 
@@ -100,28 +100,37 @@ impl KeySet {
     /// Fetches once, now.
     pub(super) async fn fetch(&self) {
         self.cache(|cache| cache.begin(Instant::now()));
-        let outcome = self.source.fetch().await.map_err(|error| error.to_string());
-        let set = outcome.and_then(|json| {
-            let set = jwks::read(&self.url, &json, &self.algorithms);
-            set.map_err(|problem| format!("what it answered {problem}"))
-        });
-        let keys = match set {
-            Ok(set) => {
-                let passed_over = set.passed_over.join("; ");
-                info!(
-                    url = self.url,
-                    keys = set.keys.len(),
-                    passed_over,
-                    "fetched keys"
-                );
-                Some(set.keys)
-            }
+        let url = &self.url;
+        let json = match self.source.fetch().await {
+            Ok(json) => json,
             Err(problem) => {
-                warn!(url = self.url, problem, "cannot fetch keys");
-                None
+                warn!(url, %problem, "cannot fetch keys");
+                self.cache(|cache| cache.end(Instant::now(), None));
+                return self.has_fetched();
             }
         };
-        self.cache(|cache| cache.end(Instant::now(), keys));
+        match jwks::read(url, &json, &self.algorithms) {
+            Ok(set) => {
+                let passed_over = set.passed_over.join("; ");
+                info!(url, keys = set.keys.len(), passed_over, "fetched keys");
+                self.cache(|cache| cache.end(Instant::now(), Some(set.keys)));
+            }
+            Err(problem @ BadSet::NoKey(_)) => {
+                warn!(
+                    url,
+                    "the set of keys {problem}: no token of theirs is accepted"
+                );
+                self.cache(Cache::withdraw);
+            }
+            Err(problem) => {
+                warn!(url, "cannot fetch keys: what was answered {problem}");
+                self.cache(|cache| cache.end(Instant::now(), None));
+            }
+        }
+        self.has_fetched();
+    }
+
+    fn has_fetched(&self) {
         self.fetched.send_modify(|count| *count += 1);
     }
 

@@ -5,11 +5,13 @@
 //!
 //! `token` and `checks` decide about tokens, `keys` and `jwks` about keys, `pattern` and `rules` about rooms: from data
 //! and `now`, without a clock, a socket or a wait. `keyset` and `fetch` get keys that issuers publish.
-//! `revocations` and `answers` are what a running daemon remembers, `database` asks the questions of rules
-//! with `sql`, and [`Guard`] is all of it as sessions use it.
+//! `revocations`, `answers` and `changes` are what a running daemon remembers, `database` asks the questions of
+//! rules with `sql`, `queue` says whose turn it is, `permission` what came of it, and [`Guard`] is all of it as
+//! sessions use it.
 //! What a decision costs is paid when somebody joins, never when something is told.
 
 mod answers;
+mod changes;
 mod checks;
 mod claims;
 mod config;
@@ -23,6 +25,8 @@ mod keys;
 mod keyset;
 mod material;
 mod pattern;
+mod permission;
+mod queue;
 mod refusal;
 mod revocations;
 mod rules;
@@ -39,10 +43,11 @@ pub use claims::Claims;
 pub use config::{Config, Everybody, JwksConfig, KeyConfig, RoomRule, SqlConfig, TokensConfig};
 pub use database::Link;
 pub use explain::{Explanation, RuleStep, Step};
-pub use guard::{Guard, Permission};
+pub use guard::Guard;
 pub use identity::Identity;
 /// A way of signing, as in `alg`.
 pub use jsonwebtoken::Algorithm;
+pub use permission::Permission;
 pub use refusal::{Refusal, RefusalCode};
 pub use rules::{Decision, Question};
 pub use sign::{NoSigner, Signer};

@@ -30,6 +30,13 @@ pub enum Decision {
     Ask(Vec<Question>),
 }
 
+impl Decision {
+    /// Whether it is for the database to make.
+    pub fn asks(&self) -> bool {
+        matches!(self, Self::Ask(_))
+    }
+}
+
 /// What a rule asks the database about one room.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Question {

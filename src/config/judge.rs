@@ -169,6 +169,9 @@ const RULES: &[Rule] = &[
     rule("access.sql.waiting", "1 to 1000000", |c| {
         (1..=1_000_000).contains(&c.access.sql.waiting)
     }),
+    rule("access.sql.waiting_per_user", "1 to 1000000", |c| {
+        (1..=1_000_000).contains(&c.access.sql.waiting_per_user)
+    }),
 ];
 
 const URL: &str = "database.url";

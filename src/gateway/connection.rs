@@ -183,9 +183,6 @@ impl Connection {
     /// Writes what waits and waits for something to do; tells whether there is something to read.
     pub(super) async fn turn(&mut self) -> ControlFlow<CloseReason, bool> {
         self.keep_standing()?;
-        if let Some(recheck) = self.outbox.take_recheck() {
-            Box::pin(self.recheck(recheck)).await?;
-        }
         let Ok(interest) = self.drain() else {
             return ControlFlow::Break(CloseReason::Normal);
         };

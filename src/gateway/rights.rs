@@ -1,19 +1,10 @@
-//! What a session may do: says who it is, asks about rooms, and is asked again when something has changed.
+//! What a session may do: says who it is, and asks for rooms.
 
-use std::{
-    ops::ControlFlow,
-    pin::pin,
-    time::{Duration, Instant},
-};
+use std::{ops::ControlFlow, pin::pin, time::Instant};
 
-use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use serde_json::Number;
-use tokio::{
-    io::Interest,
-    sync::oneshot,
-    time::{sleep, timeout_at},
-};
+use tokio::{io::Interest, sync::oneshot};
 
 use super::{
     bearer::{self, Bearer},
@@ -21,21 +12,14 @@ use super::{
     standing::Due,
 };
 use crate::{
-    access::{Decision, Guard, Identity, Permission, Question},
-    hub::{Command, Frame, Recheck, Request},
+    access::{Decision, Permission},
+    hub::{Command, Decided, Frame, Request},
     protocol::{CloseReason, ErrorCode, RoomStatus, ServerMessage},
     room::Room,
 };
 
-/// Questions of one session that the database is asked at a time.
-const AT_ONCE: usize = 8;
-/// Longest wait for the answers to one request.
-const DEADLINE: Duration = Duration::from_secs(5);
-/// How long a session that is in rooms already waits for others to have been asked about.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How often it asks again, where there was no answer, and after which time.
+/// How often a session decides which rooms it may join, where that changes while it does.
 const ATTEMPTS: u32 = 3;
-const APART: Duration = Duration::from_millis(300);
 
 impl Connection {
     /// Waits for `work`, and meanwhile writes what is to be written and notices the end, which the end of
@@ -111,13 +95,9 @@ impl Connection {
                 ControlFlow::Continue(())
             }
             Ok(identity) => {
-                let known = self.standing.identify(identity.clone(), Timestamp::now());
+                self.standing.identify(identity.clone(), Timestamp::now());
                 let key = self.key()?;
-                self.tell(Command::Identify { key, id, identity }).await?;
-                match known {
-                    true => self.recheck(Recheck::Every).await,
-                    false => ControlFlow::Continue(()),
-                }
+                self.tell(Command::Identify { key, id, identity }).await
             }
             Err(refusal) => {
                 self.reject(id, bearer::code_of(refusal), bearer::advice_on(refusal));
@@ -134,110 +114,55 @@ impl Connection {
         since: Option<String>,
     ) -> ControlFlow<CloseReason> {
         self.keep_standing()?;
-        let decided = self.gateway.guard.changes();
         let parsed: Vec<Option<Room>> = names.iter().map(|name| name.parse().ok()).collect();
         let rooms: Vec<Room> = parsed.iter().flatten().cloned().collect();
-        let permissions = self.permissions(&rooms, Duration::ZERO).await?;
-        let mut permissions = permissions.into_iter();
-        let rooms: Vec<_> = names
-            .into_iter()
-            .zip(parsed)
-            // What is no room's name is for the hub to say.
-            .map(|(name, room)| match room.and_then(|_| permissions.next()) {
-                None | Some(Permission::Allowed) => Ok(name),
-                Some(Permission::Forbidden) => Err(RoomStatus::forbidden(name)),
-                Some(Permission::NotReady) => Err(RoomStatus::undecided(name, ErrorCode::NotReady)),
-                Some(Permission::RateLimited) => {
-                    Err(RoomStatus::undecided(name, ErrorCode::RateLimited))
-                }
-            })
-            .collect();
-        if rooms.iter().any(Result::is_ok) {
-            self.standing.has_joined();
-        }
-        let request = Request::Subscribe {
-            rooms,
-            since,
-            decided,
-        };
-        self.ask(id, request).await
-    }
-
-    /// Leaves the rooms that the session may not be in any more.
-    pub(super) async fn recheck(&mut self, recheck: Recheck) -> ControlFlow<CloseReason> {
-        let mut rooms: Vec<Room> = match recheck {
-            Recheck::Rooms(rooms) => rooms.into_iter().collect(),
-            Recheck::Every => self.rooms().await?,
-        };
-        for attempt in 1.. {
-            let permissions = self.permissions(&rooms, PATIENCE).await?;
-            let is_last = attempt == ATTEMPTS;
-            let (mut lost, mut unsettled) = (Vec::new(), Vec::new());
-            for (room, permission) in rooms.into_iter().zip(permissions) {
-                match permission {
-                    Permission::Allowed => {}
-                    Permission::Forbidden => lost.push((room, ErrorCode::Forbidden)),
-                    Permission::NotReady if is_last => lost.push((room, ErrorCode::NotReady)),
-                    Permission::RateLimited if is_last => lost.push((room, ErrorCode::RateLimited)),
-                    Permission::NotReady | Permission::RateLimited => unsettled.push(room),
-                }
+        let decisions = self
+            .gateway
+            .guard
+            .decisions(self.standing.identity(), &rooms);
+        let asks = decisions.iter().any(Decision::asks);
+        for attempt in 1..=ATTEMPTS {
+            let changes = self.gateway.guard.changes();
+            let permissions = self.permissions(&rooms, &decisions).await?;
+            let rooms = stand(&names, &parsed, permissions);
+            if rooms.iter().any(Result::is_ok) {
+                self.standing.has_joined();
             }
-            if !lost.is_empty() {
-                let key = self.key()?;
-                self.tell(Command::Expel { key, rooms: lost }).await?;
-            }
-            if unsettled.is_empty() {
+            let (again, changed) = oneshot::channel();
+            let request = Request::Subscribe {
+                rooms,
+                since: since.clone(),
+                decided: Decided {
+                    changes,
+                    again: (asks && attempt < ATTEMPTS).then_some(again),
+                },
+            };
+            self.ask(id.clone(), request).await?;
+            if !asks || self.meanwhile(changed).await?.is_err() {
                 break;
             }
-            self.meanwhile(sleep(APART * attempt)).await?;
-            rooms = unsettled;
         }
         ControlFlow::Continue(())
     }
 
-    async fn rooms(&self) -> ControlFlow<CloseReason, Vec<Room>> {
-        let key = self.key()?;
-        let (rooms, told) = oneshot::channel();
-        self.tell(Command::Rooms { key, rooms }).await?;
-        match self.meanwhile(told).await? {
-            Ok(rooms) => ControlFlow::Continue(rooms),
-            Err(_) => ControlFlow::Break(CloseReason::ServerError),
-        }
-    }
-
-    /// Whether the session may be in each of these rooms. Where the database has to be asked and does not
-    /// answer in time, nobody knows.
+    /// Whether the session may be in each of these rooms, as the database says where it is for it to decide. What
+    /// may change that is heard from before on.
     async fn permissions(
         &self,
         rooms: &[Room],
-        patience: Duration,
+        decisions: &[Decision],
     ) -> ControlFlow<CloseReason, Vec<Permission>> {
-        let (guard, identity) = (&self.gateway.guard, self.standing.identity());
-        let mut asked = Vec::new();
-        let mut permissions: Vec<Permission> = Vec::with_capacity(rooms.len());
-        for (place, room) in rooms.iter().enumerate() {
-            permissions.push(match (guard.decide(identity, room), identity) {
-                (Decision::Allow, _) => Permission::Allowed,
-                (Decision::Ask(questions), Some(identity)) => {
-                    let (guard, identity) = (guard.clone(), identity.clone());
-                    asked.push(ask_about(place, guard, identity, questions, patience));
-                    Permission::NotReady
-                }
-                (Decision::Deny | Decision::Ask(_), _) => Permission::Forbidden,
-            });
-        }
-        if asked.is_empty() {
-            return ControlFlow::Continue(permissions);
-        }
-        let deadline = tokio::time::Instant::now() + DEADLINE + patience;
-        let asking = async {
-            let mut answers = stream::iter(asked).buffer_unordered(AT_ONCE);
-            while let Ok(Some((place, permission))) = timeout_at(deadline, answers.next()).await {
-                permissions[place] = permission;
+        let guard = &self.gateway.guard;
+        let rooms = guard.to_be_heeded(rooms, decisions);
+        if !rooms.is_empty() {
+            let (heeded, told) = oneshot::channel();
+            self.tell(Command::Heed { rooms, heeded }).await?;
+            if self.meanwhile(told).await?.is_err() {
+                return ControlFlow::Break(CloseReason::ServerError);
             }
-        };
-        Box::pin(self.meanwhile(asking)).await?;
-        ControlFlow::Continue(permissions)
+        }
+        let permissions = guard.permissions(self.standing.identity(), decisions);
+        Box::pin(self.meanwhile(permissions)).await
     }
 
     /// Does what time makes necessary: warns of the end of a token, and ends who has none any more.
@@ -261,13 +186,24 @@ impl Connection {
     }
 }
 
-/// What the database makes of the room in this place.
-async fn ask_about(
-    place: usize,
-    guard: Guard,
-    identity: Identity,
-    questions: Vec<Question>,
-    patience: Duration,
-) -> (usize, Permission) {
-    (place, guard.ask(&identity, &questions, patience).await)
+/// The rooms that a session may join, and how the others stand. What is no room's name is for the hub to say.
+fn stand(
+    names: &[String],
+    parsed: &[Option<Room>],
+    permissions: Vec<Permission>,
+) -> Vec<Result<String, RoomStatus>> {
+    let mut permissions = permissions.into_iter();
+    let rooms = names.iter().cloned().zip(parsed);
+    rooms
+        .map(
+            |(name, room)| match room.as_ref().and_then(|_| permissions.next()) {
+                None | Some(Permission::Allowed) => Ok(name),
+                Some(Permission::Forbidden) => Err(RoomStatus::forbidden(name)),
+                Some(Permission::NotReady) => Err(RoomStatus::undecided(name, ErrorCode::NotReady)),
+                Some(Permission::RateLimited) => {
+                    Err(RoomStatus::undecided(name, ErrorCode::RateLimited))
+                }
+            },
+        )
+        .collect()
 }

@@ -58,6 +58,7 @@ pub(super) async fn run(
     let mut session = Session {
         connection: Connection::new(gateway, stream, Form::WebSocket),
         context: WebSocketContext::from_partially_read(begun, Role::Server, Some(config)),
+        joined: 0,
     };
     let reason = match refusal {
         Some(reason) => session.connection.refuse(reason),
@@ -69,6 +70,8 @@ pub(super) async fn run(
 struct Session {
     connection: Connection,
     context: WebSocketContext,
+    /// In how many rooms it is at most: what a `sync` of all of them costs.
+    joined: usize,
 }
 
 impl Session {
@@ -157,8 +160,12 @@ impl Session {
         let most = connection.gateway.config.max_rooms_per_message;
         let heard = serde_json::from_str(text);
         let rooms = heard.as_ref().map_or(0, rooms_in);
+        let meant = match &heard {
+            Ok(ClientMessage::Sync { rooms: None, .. }) => self.joined,
+            _ => rooms,
+        };
         if rooms <= most
-            && let Pacing::Later(wait) = connection.pace.rooms(rooms, Instant::now())
+            && let Pacing::Later(wait) = connection.pace.rooms(meant, Instant::now())
         {
             connection.put_off(id_of(text), wait);
             return ControlFlow::Continue(());
@@ -169,6 +176,8 @@ impl Session {
                 connection.reject(id_of(text), ErrorCode::LimitExceeded, &advice);
             }
             Ok(ClientMessage::Subscribe { id, rooms, since }) => {
+                let most = connection.gateway.config.max_rooms_per_connection;
+                self.joined = most.min(self.joined + rooms.len());
                 return Box::pin(connection.subscribe(id, rooms, since)).await;
             }
             Ok(ClientMessage::Unsubscribe { id, rooms }) => {

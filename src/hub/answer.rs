@@ -29,13 +29,13 @@ impl Hub {
                 since,
                 decided,
             } => {
+                let Some(rooms) = self.still_decided(key, rooms, decided) else {
+                    return;
+                };
                 let mut new = Vec::new();
                 let rooms = rooms.into_iter();
                 let rooms = rooms.map(|room| self.enter(key, room?, &mut new));
                 let rooms: Vec<Entered> = rooms.collect();
-                if decided != self.guard.changes() {
-                    self.decide_again(key, rooms.iter().flatten());
-                }
                 self.resume(key, id, Reply::Subscribed, rooms, since, new);
             }
             Request::Unsubscribe { rooms } => {
@@ -154,6 +154,7 @@ impl Hub {
         match self.registry.subscribe(key, &room, most) {
             Subscribed::Newly => {
                 self.memory.enter(&room);
+                self.asking.decided(key, &room);
                 new.push(room.clone());
             }
             Subscribed::Already => {}

@@ -1,17 +1,17 @@
 //! Who may be where no longer, as the daemon is told in a room of its own: what is told there came through the
 //! log like everything else, so it is not lost, and is heard by every daemon.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Number;
 
-use super::{Frame, Hub, recheck::Recheck, registry::SessionKey};
+use super::{Frame, Hub, registry::SessionKey};
 use crate::{
     access::Identity,
-    invalidation::{Flush, Folded, Invalidation},
+    invalidation::{Flush, Folded},
     protocol::{CloseReason, ErrorCode, ServerMessage},
-    room::{Room, Target},
+    room::Room,
     telemetry::Reason,
 };
 
@@ -99,7 +99,7 @@ impl Hub {
             Order::Leave { user, room } => {
                 self.guard.forget_user(&user);
                 for (key, _) in self.registry.of_user(&user) {
-                    self.expel(key, vec![(room.clone(), ErrorCode::Forbidden)]);
+                    self.expel(key, &room, ErrorCode::Forbidden);
                 }
             }
             Order::Recheck(room) => self.recheck(&room),
@@ -126,87 +126,16 @@ impl Hub {
             expires_in_ms: u64::try_from(left.as_millis()).unwrap_or(0),
         };
         self.send(key, Frame::message(&authenticated));
+        let is_known = self.registry.identity(key).is_some();
         self.registry.identify(key, identity);
-    }
-
-    /// Takes a session out of rooms, and says so. Nothing of them is told to it after that.
-    pub(super) fn expel(&mut self, key: SessionKey, rooms: Vec<(Room, ErrorCode)>) {
-        for (room, code) in rooms {
-            if !self.registry.is_in(key, &room) {
-                continue;
-            }
-            if let Some(empty) = self.registry.unsubscribe(key, room.as_str()) {
-                self.memory.leave(&empty, Instant::now());
-            }
-            let revoked = ServerMessage::Revoked { room: &room, code };
-            self.send(key, Frame::message(&revoked));
-            self.count_revocation("room");
+        if is_known {
+            // What was asked was about the older token.
+            self.asking.stop(key);
+            self.recheck_session(key, self.registry.rooms_of(key).cloned().collect());
         }
     }
 
-    /// Has the members of a room asked about again, if what is told there may change who they are.
-    pub(super) fn watch(&mut self, told: &Invalidation) {
-        if !self.guard.watches() {
-            return;
-        }
-        let rechecks = |change: &Folded| self.guard.rechecks(&told.room, Some(&change.events));
-        if told.changes.iter().any(rechecks) {
-            self.recheck(&told.room);
-        }
-    }
-
-    /// A resync may stand for any event.
-    fn watch_resync(&mut self, target: &Target) {
-        if !self.guard.watches() {
-            return;
-        }
-        for room in self.registry.covered(target) {
-            if self.guard.rechecks(&room, None) {
-                self.recheck(&room);
-            }
-        }
-    }
-
-    /// Whoever asks to join from now on is asked about anew; members are as soon as it is time. Those of the
-    /// room where access itself is told are everybody.
-    fn recheck(&mut self, room: &Room) {
-        match *room == Room::of_access() {
-            true => self.guard.forget_all(),
-            false => self.guard.forget_room(room),
-        }
-        if self.rechecks.want(room, Instant::now()) {
-            self.recheck_members(room);
-        }
-    }
-
-    /// Looks again at rooms that were looked at a moment before something else happened there.
-    pub(super) fn recheck_due(&mut self) {
-        let now = Instant::now();
-        for room in self.rechecks.take_due(now) {
-            self.rechecks.want(&room, now);
-            self.recheck_members(&room);
-        }
-    }
-
-    fn recheck_members(&self, room: &Room) {
-        if *room == Room::of_access() {
-            let every = self.registry.sessions();
-            return every.for_each(|outbox| outbox.recheck(Recheck::Every));
-        }
-        for outbox in self.registry.everyone_in(room) {
-            outbox.recheck(Recheck::room(room.clone()));
-        }
-    }
-
-    /// Access has changed between the decision about these rooms and now.
-    pub(super) fn decide_again<'r>(&self, key: SessionKey, rooms: impl Iterator<Item = &'r Room>) {
-        let rooms = Recheck::Rooms(rooms.cloned().collect());
-        if let Some(outbox) = self.registry.session(key) {
-            outbox.recheck(rooms);
-        }
-    }
-
-    fn count_revocation(&self, what: &'static str) {
+    pub(super) fn count_revocation(&self, what: &'static str) {
         self.metrics
             .revocations
             .get_or_create(&Reason::new(what))

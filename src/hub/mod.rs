@@ -6,11 +6,12 @@
 //! fewer bytes to who reads slowly.
 //! `memory` knows what was told lately, `resume` lets those it cannot help share a look at the log,
 //! `replay` tells them again what they missed. `drain` knows who is sent away when.
-//! `control` hears in a room of its own who may be where no longer, and `recheck` paces how often sessions
-//! are asked again whether they may.
+//! `control` hears in a room of its own who may be where no longer, `recheck` paces how often members of a room
+//! are asked about again, `asking` asks, and `rights` does what follows.
 //! `preview` says what would be sent, without sending it.
 
 mod answer;
+mod asking;
 mod config;
 mod control;
 mod drain;
@@ -26,6 +27,7 @@ mod recheck;
 mod registry;
 mod replay;
 mod resume;
+mod rights;
 mod worker;
 
 use std::sync::Arc;
@@ -38,13 +40,12 @@ pub use event::Form;
 pub(crate) use frame::Frame;
 pub use outbox::{Outbox, OutboxLimits, Progress, Wire};
 pub use preview::{Preview, preview};
-pub use recheck::Recheck;
 pub use registry::SessionKey;
 pub use worker::{Hub, Settings};
 
 use crate::{
     access::Identity,
-    protocol::{ConnectionId, ErrorCode, RoomStatus},
+    protocol::{ConnectionId, RoomStatus},
     room::Room,
 };
 
@@ -76,19 +77,12 @@ pub enum Command {
         /// Who it is.
         identity: Identity,
     },
-    /// Tells which rooms a session is in.
-    Rooms {
+    /// Hears of these rooms from now on, whoever is in them: a session is about to ask who may be there.
+    Heed {
         /// Which.
-        key: SessionKey,
-        /// Told the rooms.
-        rooms: oneshot::Sender<Vec<Room>>,
-    },
-    /// Takes a session out of rooms that it may be in no longer.
-    Expel {
-        /// Which.
-        key: SessionKey,
-        /// The rooms, and why.
-        rooms: Vec<(Room, ErrorCode)>,
+        rooms: Vec<Room>,
+        /// Told that it does.
+        heeded: oneshot::Sender<()>,
     },
     /// Something a welcomed session asks.
     Request {
@@ -101,6 +95,16 @@ pub enum Command {
     },
 }
 
+/// When it was decided which rooms a session may join.
+#[derive(Debug)]
+pub struct Decided {
+    /// How often access had changed by then.
+    pub changes: u64,
+    /// Told to decide once more, because access to one of the rooms has changed since; dropped where it has not.
+    /// Without it, such rooms are denied for now.
+    pub again: Option<oneshot::Sender<()>>,
+}
+
 /// What a welcomed session can ask.
 #[derive(Debug)]
 pub enum Request {
@@ -110,8 +114,8 @@ pub enum Request {
         rooms: Vec<Result<String, RoomStatus>>,
         /// The position it knows.
         since: Option<String>,
-        /// How often access had changed when that was decided.
-        decided: u64,
+        /// When that was decided.
+        decided: Decided,
     },
     /// To be in these rooms no longer.
     Unsubscribe {

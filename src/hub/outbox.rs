@@ -21,7 +21,6 @@ use super::{
     event::{Form, Id, event},
     folding::{Folding, Space, fold},
     frame::{About, Frame, Shared},
-    recheck::Recheck,
 };
 use crate::protocol::CloseReason;
 
@@ -89,8 +88,6 @@ struct State {
     heard: Instant,
     pinged: Instant,
     end: Option<CloseReason>,
-    /// Rooms that the connection's task is to decide about again.
-    recheck: Option<Box<Recheck>>,
     /// Whether the client was told how its rooms stand. Only for [`Form::Events`].
     answered: bool,
 }
@@ -132,7 +129,6 @@ impl Outbox {
                 heard: now,
                 pinged: now,
                 end: None,
-                recheck: None,
                 answered: false,
             }),
             woken: Notify::new(),
@@ -248,22 +244,6 @@ impl Outbox {
         }
         drop(state);
         self.close(reason);
-    }
-
-    /// Has the connection's task decide again about rooms.
-    pub(super) fn recheck(&self, recheck: Recheck) {
-        let mut state = self.lock();
-        match &mut state.recheck {
-            Some(known) => known.add(recheck),
-            none => *none = Some(Box::new(recheck)),
-        }
-        drop(state);
-        self.woken.notify_one();
-    }
-
-    /// The rooms to decide about again.
-    pub(crate) fn take_recheck(&self) -> Option<Recheck> {
-        self.lock().recheck.take().map(|recheck| *recheck)
     }
 
     /// Notes that the client closes first; nothing more is sent but its farewell in `bytes`.

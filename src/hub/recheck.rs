@@ -1,7 +1,7 @@
-//! Which sessions are to decide again whether they may be where they are, and how often at most.
+//! Which rooms' members are to be asked about again, and how often at most.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     future::pending,
     time::{Duration, Instant},
 };
@@ -12,30 +12,6 @@ use crate::room::Room;
 
 /// Shortest time between two looks at the members of one room.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// What a session is to decide about again.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Recheck {
-    /// All rooms it is in.
-    Every,
-    /// These.
-    Rooms(HashSet<Room>),
-}
-
-impl Recheck {
-    /// One room.
-    pub(super) fn room(room: Room) -> Self {
-        Self::Rooms(HashSet::from([room]))
-    }
-
-    /// More of them.
-    pub(super) fn add(&mut self, more: Self) {
-        match (&mut *self, more) {
-            (Self::Rooms(rooms), Self::Rooms(more)) => rooms.extend(more),
-            _ => *self = Self::Every,
-        }
-    }
-}
 
 /// Rooms whose members were asked about again a moment ago.
 #[derive(Debug, Default)]
@@ -103,18 +79,5 @@ mod tests {
         assert!(rechecks.want(&room("order:7"), now + PAUSE));
         assert!(rechecks.take_due(now + 2 * PAUSE).is_empty());
         assert!(rechecks.recent.is_empty() && rechecks.order.is_empty());
-    }
-
-    #[test]
-    fn all_rooms_and_one_are_all_rooms() {
-        let mut recheck = Recheck::room(room("a"));
-        recheck.add(Recheck::room(room("b")));
-        assert_eq!(
-            recheck,
-            Recheck::Rooms(HashSet::from([room("a"), room("b")]))
-        );
-        recheck.add(Recheck::Every);
-        recheck.add(Recheck::room(room("c")));
-        assert_eq!(recheck, Recheck::Every);
     }
 }

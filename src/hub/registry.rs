@@ -77,6 +77,11 @@ impl<S> Registry<S> {
         }
     }
 
+    /// Who a session is, if it said so.
+    pub(super) fn identity(&self, key: SessionKey) -> Option<&Identity> {
+        self.member(key)?.identity.as_ref()
+    }
+
     /// The sessions of a user, and as whom they came.
     pub(super) fn of_user(&self, user: &str) -> Vec<(SessionKey, Identity)> {
         let keys = self.sessions.iter().filter_map(|(place, member)| {
@@ -199,9 +204,8 @@ impl<S> Registry<S> {
     }
 
     /// Everyone in a room, also those who are not told of it yet.
-    pub(super) fn everyone_in(&self, room: &Room) -> impl Iterator<Item = &S> {
-        let keys = self.rooms.get(room).map_or(&[][..], Vec::as_slice);
-        keys.iter().filter_map(|key| self.session(*key))
+    pub(super) fn everyone_in(&self, room: &Room) -> &[SessionKey] {
+        self.rooms.get(room).map_or(&[], Vec::as_slice)
     }
 
     /// Rooms with a subscriber that `target` covers.

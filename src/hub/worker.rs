@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Command, Frame, Outbox,
+    asking::Asking,
     drain::Drain,
     frame::Shared,
     memory::{Memory, MemoryLimits},
@@ -85,6 +86,8 @@ pub struct Hub {
     pub(super) guard: Guard,
     /// Rooms whose members were asked about again a moment ago.
     pub(super) rechecks: Rechecks,
+    /// Sessions about which the database is being asked.
+    pub(super) asking: Asking,
     pub(super) metrics: Metrics,
 }
 
@@ -116,6 +119,7 @@ impl Hub {
             drain: None,
             guard,
             rechecks: Rechecks::default(),
+            asking: Asking::new(),
             metrics,
         }
     }
@@ -149,11 +153,13 @@ impl Hub {
                 }
                 () = turn(self.drain.as_ref()) => self.say_goodbye(),
                 () = self.rechecks.due() => self.recheck_due(),
+                found = self.asking.found() => self.heed_found(found),
             }
         }
     }
 
     fn obey(&mut self, command: Command) {
+        self.forget_unheard();
         match (command, self.cursor.clone()) {
             (Command::Join { outbox, .. }, _) if self.drain.is_some() => {
                 send_away(&outbox, self.settings.drain);
@@ -172,11 +178,11 @@ impl Hub {
                 self.welcome(&connection, identity, outbox, cursor, key);
             }
             (Command::Identify { key, id, identity }, _) => self.identify(key, id, identity),
-            (Command::Rooms { key, rooms }, _) => {
+            (Command::Heed { rooms, heeded }, _) => {
+                self.listen_to(&rooms);
                 // Whoever asked may have left.
-                let _ = rooms.send(self.registry.rooms_of(key).cloned().collect());
+                let _ = heeded.send(());
             }
-            (Command::Expel { key, rooms }, _) => self.expel(key, rooms),
             (Command::Leave { key }, _) => self.leave(key),
             (Command::Request { key, id, request }, _) => self.answer(key, id, request),
         }
@@ -185,6 +191,7 @@ impl Hub {
 
     fn leave(&mut self, key: SessionKey) {
         self.resumes.leave(key);
+        self.asking.stop(key);
         for room in self.registry.leave(key) {
             self.memory.leave(&room, Instant::now());
         }

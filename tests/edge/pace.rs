@@ -113,6 +113,12 @@ async fn rooms_are_counted_one_by_one_and_nothing_else_is_held_up() {
         .await;
     assert_eq!(client.next_of("error").await["id"], 4);
     assert_eq!(daemon.health().await["subscribers"], 8);
+    // All of its rooms are eight, although none is named.
+    let since = client.cursor.clone();
+    client
+        .say(json!({"type": "sync", "id": 5, "since": since}))
+        .await;
+    assert_eq!(client.next_of("error").await["id"], 5);
 }
 
 #[tokio::test]

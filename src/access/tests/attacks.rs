@@ -511,13 +511,14 @@ async fn a_token_names_a_user() {
         json!(["9"]),
         json!("a\nb"),
         json!("a\u{0}"),
+        json!("*"),
         json!("x".repeat(257)),
     ] {
         let name = format!("sub {wrong}");
         attacks.push(attack(
             name,
             signed(&but("sub", wrong)),
-            "must be a text of 1 to 256 bytes",
+            "must be a text of 1 to 256 bytes, and not *",
         ));
     }
     refuse_all(attacks).await;

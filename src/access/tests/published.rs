@@ -124,6 +124,28 @@ fn keys_outlive_an_outage_of_their_issuer_for_a_day() {
 }
 
 #[test]
+fn a_set_in_which_no_key_is_left_takes_all_back() {
+    let mut cache = Cache::default();
+    let start = Instant::now();
+    cache.begin(start);
+    cache.withdraw();
+    assert!(cache.keys(start).is_none(), "there never were any");
+    cache.begin(start + FIRST_RETRY);
+    cache.end(start + FIRST_RETRY, some_keys());
+    cache.begin(start + REFRESH);
+    cache.withdraw();
+    let keys = cache
+        .keys(start + REFRESH)
+        .expect("it is known that there are none");
+    assert!(keys.is_empty());
+    assert_eq!(
+        cache.wait(start + REFRESH),
+        RETRY,
+        "it may have been a mistake"
+    );
+}
+
+#[test]
 fn who_asks_while_a_fetch_is_under_way_waits_for_it() {
     let mut cache = Cache::default();
     let start = Instant::now();

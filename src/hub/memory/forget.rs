@@ -72,6 +72,7 @@ impl Memory {
             self.folds -= known.entities.values().map(VecDeque::len).sum::<usize>();
         }
         self.interest.end(&room);
+        self.unheard.push(room);
     }
 
     /// What is queued to be forgotten, and is forgotten already, must not pile up.

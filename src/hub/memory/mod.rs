@@ -63,6 +63,8 @@ pub(super) struct Memory {
     left: VecDeque<(Instant, Room)>,
     /// Rooms of which the reads that heed them are not known yet.
     unsettled: VecDeque<(Generation, Room)>,
+    /// Rooms of which nothing is heard any more, until somebody looks.
+    unheard: Vec<Room>,
 }
 
 #[derive(Debug)]
@@ -99,6 +101,7 @@ impl Memory {
             folds: 0,
             left: VecDeque::new(),
             unsettled: VecDeque::new(),
+            unheard: Vec::new(),
         }
     }
 
@@ -130,6 +133,11 @@ impl Memory {
             self.left.push_back((now, room.clone()));
         }
         self.forget(now);
+    }
+
+    /// Rooms of which nothing is heard any more, since this was asked last.
+    pub(super) fn take_unheard(&mut self) -> Vec<Room> {
+        std::mem::take(&mut self.unheard)
     }
 
     /// Everything that is told from now on had been read by `reached`.
