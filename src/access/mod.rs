@@ -44,6 +44,7 @@ pub use identity::Identity;
 /// A way of signing, as in `alg`.
 pub use jsonwebtoken::Algorithm;
 pub use refusal::{Refusal, RefusalCode};
+pub use revocations::MOST_REVOKED;
 pub use rules::{Decision, Question};
 pub use sign::{NoSigner, Signer};
 pub use token::MAX_TOKEN_SIZE;
