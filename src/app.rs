@@ -194,6 +194,7 @@ impl App {
             status,
             questions,
             interest,
+            guard: guard.clone(),
             metrics: metrics.clone(),
         };
         let gateway = Gateway::new(gateway::Inner {

@@ -26,6 +26,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "capture",
         &[
+            "access",
             "history",
             "interest",
             "backoff",

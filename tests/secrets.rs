@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde_json::json;
+use jiff::Timestamp;
+use pgbell::{access::Signer, config::Config};
+use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{
@@ -11,6 +13,7 @@ use crate::support::{
     command::command,
     daemon::{answer_of, get},
     database::{Database, SELL_ONE},
+    events::Events,
     program::Program,
     raw::{FIN, Raw, TEXT, frame},
 };
@@ -21,13 +24,28 @@ const TOKEN_SECRET: &str = "Tm6wJr3xKp9zVs4nYb7cQd2hLf8gXa5u";
 const TOKEN: &str = "Bq8tNz5kWy2mCr7vFs4jPx9dHl3gTa6e";
 /// In the query of a URL, which ends up in logs of others soon enough.
 const IN_URL: &str = "Gx3pSv6rMk9wZc2tJd7nLq4bYf8hKa5u";
-const CANARIES: &[&str] = &[DATABASE_PASSWORD, TOKEN_SECRET, TOKEN, IN_URL];
+/// Shows the operator's paths.
+const ADMIN_TOKEN: &str = "Vn5hYc8qRd2xKs7mWz4tBp9jLf3gTa6u";
+/// Signs changes inside notifications.
+const PAYLOAD_KEY: &str = "Zf7kXm2wQv9rJb4nTs6pHd3yLc8gUa5e";
+const CANARIES: &[&str] = &[
+    DATABASE_PASSWORD,
+    TOKEN_SECRET,
+    TOKEN,
+    IN_URL,
+    ADMIN_TOKEN,
+    PAYLOAD_KEY,
+];
 
 /// As much of a secret as gives it away.
 const TELLING: usize = 12;
 
-/// The canary of which enough stands in `said`, in clear or in one of the forms in which bytes are shown.
 fn found_in(said: &str) -> Option<&'static str> {
+    CANARIES.iter().copied().find(|canary| tells(said, canary))
+}
+
+/// Whether enough of a canary stands in `said`, in clear or in one of the forms in which bytes are shown.
+fn tells(said: &str, canary: &str) -> bool {
     let hex = |text: &str| {
         text.bytes()
             .map(|byte| format!("{byte:02x}"))
@@ -38,16 +56,14 @@ fn found_in(said: &str) -> Option<&'static str> {
         numbers.join(", ")
     };
     let lower = said.to_ascii_lowercase();
-    CANARIES.iter().copied().find(|canary| {
-        let parts = canary.as_bytes().windows(TELLING);
-        let mut parts = parts.map(|part| std::str::from_utf8(part).expect("letters"));
-        let in_base64 = STANDARD.encode(canary);
-        let in_base64 = &in_base64[..2 * TELLING];
-        said.contains(in_base64)
-            || parts.any(|part| {
-                said.contains(part) || lower.contains(&hex(part)) || said.contains(&listed(part))
-            })
-    })
+    let parts = canary.as_bytes().windows(TELLING);
+    let mut parts = parts.map(|part| std::str::from_utf8(part).expect("letters"));
+    let in_base64 = STANDARD.encode(canary);
+    let in_base64 = &in_base64[..2 * TELLING];
+    said.contains(in_base64)
+        || parts.any(|part| {
+            said.contains(part) || lower.contains(&hex(part)) || said.contains(&listed(part))
+        })
 }
 
 fn assert_silent(what: &str, said: &str) {
@@ -116,13 +132,52 @@ async fn talk(program: &Program) -> String {
     answers + &client.next().await.to_string()
 }
 
+/// A token that is accepted.
+fn good_token() -> String {
+    let mut config = Config::default();
+    let key = json!([{"algorithm": "HS256", "secret": TOKEN_SECRET}]);
+    config.access.tokens.keys = serde_json::from_value(key).expect("a key");
+    let signer = Signer::with_secret(&config.access).expect("a secret");
+    let claims = json!({"sub": "anna", "exp": Timestamp::now().as_second() + 3600});
+    signer
+        .sign(claims.as_object().expect("an object"))
+        .expect("signed")
+}
+
+/// Gets a ticket for a token, and opens a stream of events with it; the ticket may be shown to nobody else.
+async fn stream_by_ticket(program: &Program, token: &str) -> (String, Events) {
+    let bearer = format!("Authorization: Bearer {token}\r\n");
+    let answer = answer_of(program.addr, "POST", "/ticket", &bearer).await;
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    let body: Value = serde_json::from_str(body).expect(&answer);
+    let ticket = body["ticket"].as_str().expect("a ticket").to_owned();
+    let query = format!("rooms=product:1&ticket={ticket}");
+    let mut events = Events::open(program.addr, &query, "").await;
+    assert_eq!(events.next_of("welcome").await.data["user"], "anna");
+    // Once is enough; whoever comes with it again is refused, and that is not written down either.
+    let again = answer_of(program.addr, "GET", &format!("/events?{query}"), "").await;
+    assert!(!tells(&again, &ticket), "{again}");
+    (ticket, events)
+}
+
 #[tokio::test]
 async fn no_secret_is_told_by_a_daemon_that_tells_all_it_can() {
+    for transport in ["doorbell", "payload"] {
+        tell_all(transport).await;
+    }
+}
+
+async fn tell_all(transport: &str) {
     let database = Database::with_shop().await;
+    let set_key =
+        format!("update pgbell.install set payload_key = convert_to('{PAYLOAD_KEY}', 'UTF8')");
+    database.run(&set_key).await;
     let url = with_password(&database.url);
     let keys = format!(r#"[{{algorithm = "HS256", secret = "{TOKEN_SECRET}"}}]"#);
     let settings = [
         ("DATABASE_URL", url.as_str()),
+        ("PGBELL_DATABASE__TRANSPORT", transport),
+        ("PGBELL_GATEWAY__ADMIN__TOKEN", ADMIN_TOKEN),
         ("PGBELL_ACCESS__TOKENS__KEYS", &keys),
         ("PGBELL_LOG", "trace"),
     ];
@@ -133,20 +188,29 @@ async fn no_secret_is_told_by_a_daemon_that_tells_all_it_can() {
     witness.next_of("invalidate").await;
     let answers = talk(&program).await;
     assert_silent("an answer to a client", &answers);
+    let token = good_token();
+    let (ticket, stream) = stream_by_ticket(&program, &token).await;
     let cut = "select pg_terminate_backend(pid) from pg_stat_activity
                 where datname = current_database() and pid <> pg_backend_pid()";
     database.run(cut).await;
     witness.next_of("stale").await;
     witness.next_of("fresh").await;
+    let operator = format!("Authorization: Bearer {ADMIN_TOKEN}\r\n");
     for path in ["/health", "/readyz", "/metrics", "/"] {
         assert_silent(path, &get(program.addr, path).await.1);
+        let page = answer_of(program.addr, "GET", path, &operator).await;
+        assert!(page.starts_with("HTTP/1.1 200"), "{path}: {page}");
+        assert_silent(path, &page);
     }
-    drop(witness);
+    drop((witness, stream));
     program.signal(nix::sys::signal::Signal::SIGTERM);
     program.says("stopped in order").await;
     let log = program.log().join("\n");
     assert!(log.contains("DEBUG"), "it tells all it can");
     assert_silent("the log", &log);
+    for secret in [&ticket, &token] {
+        assert!(!tells(&log, secret), "the log tells a token or a ticket");
+    }
 }
 
 #[test]
@@ -174,6 +238,12 @@ const MISTAKES: &[&str] = &[
     "[database.url]\npassword = \"DATABASE\"",
     "access = \"SECRET\"",
     "[access]\ntokens = \"SECRET\"",
+    "[gateway]\nadmin = \"ADMIN\"",
+    "[gateway.admin]\ntoken = [\"ADMIN\"]",
+    "[gateway.admin]\ntoken = \"ADMIN ADMIN\"",
+    "[gateway.admin]\ntoken = \"ADMIN",
+    "[gateway.admin]\ntoken = ADMIN",
+    "[gateway.admin]\ntokens = \"ADMIN\"",
     "[access.tokens]\nkeys = \"SECRET\"",
     "[access.tokens]\nkeys = [\"SECRET\"]",
     "[access.tokens]\nkeys = [{ algorithm = \"HS256\", secret = [\"SECRET\"] }]",
@@ -187,6 +257,7 @@ const MISTAKES: &[&str] = &[
 fn with_canaries(text: &str) -> String {
     text.replace("DATABASE", DATABASE_PASSWORD)
         .replace("SECRET", TOKEN_SECRET)
+        .replace("ADMIN", ADMIN_TOKEN)
 }
 
 #[test]
@@ -194,6 +265,7 @@ fn no_secret_is_told_by_a_configuration_that_is_shown_or_refused() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("pgbell.toml");
     let good = "[database]\nurl = \"postgres://u:DATABASE@h/db?sslpassword=DATABASE\"
+        [gateway.admin]\ntoken = \"ADMIN\"
         [access.tokens]\nkeys = [{ algorithm = \"HS256\", secret = \"SECRET\" }]";
     std::fs::write(&file, with_canaries(good)).expect("a file");
     let (code, out, err) = command(directory.path(), "", &["config"]);

@@ -1,6 +1,7 @@
 //! All of access as sessions use it: who somebody is, which rooms they may join, and who was sent away since.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
@@ -9,7 +10,10 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 use tracing::{debug, info, warn};
 
 use super::{
@@ -24,6 +28,12 @@ use crate::{
     room::Room,
     telemetry::{ByReason, Metrics, Reason},
 };
+
+/// Most users whose answers are looked for; beyond that, all are asked for again.
+const MOST_ONE_BY_ONE: usize = 100;
+
+/// How long a token waits, right after the start, until it is known who was sent away before.
+const START: Duration = Duration::from_secs(2);
 
 /// Time between two attempts of those who wait until fewer ask.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -42,6 +52,9 @@ struct Inner {
     auth_timeout: Duration,
     revocations: RwLock<Revocations>,
     changes: Mutex<Changes>,
+    revoke_for: Duration,
+    /// Whether it is known who was sent away before this daemon listened.
+    knows_revoked: watch::Sender<bool>,
     answers: Mutex<Answers<Waiter>>,
     database: Database,
     queue: Queue,
@@ -64,6 +77,8 @@ impl Guard {
                 remembered_for.unwrap_or(SignedDuration::MAX),
             )),
             changes: Mutex::default(),
+            revoke_for: config.revoke_for,
+            knows_revoked: watch::Sender::new(false),
             answers: Mutex::new(Answers::new(sql.cache, sql.cache_entries)),
             database: Database::new(database, sql),
             queue: Queue::new(sql.connections + sql.waiting, sql.waiting_per_user),
@@ -100,6 +115,10 @@ impl Guard {
     pub async fn identify(&self, token: &str) -> Result<Identity, RefusalCode> {
         let verified = self.inner.access.verify(token, Timestamp::now()).await;
         let outcome = match verified {
+            Ok(_) if !self.learns_who_was_revoked().await => {
+                debug!("nobody knows yet who was revoked before");
+                Err(RefusalCode::NotReady)
+            }
             Ok(identity) if self.is_revoked(&identity) => {
                 debug!(
                     user = &**identity.user(),
@@ -121,12 +140,28 @@ impl Guard {
         outcome
     }
 
+    /// Whether it is known who was sent away before this daemon listened: it was started a moment ago, or
+    /// has not reached its database.
+    async fn learns_who_was_revoked(&self) -> bool {
+        let mut knows = self.inner.knows_revoked.subscribe();
+        let learned = timeout(START, knows.wait_for(|knows| *knows)).await;
+        matches!(learned, Ok(Ok(_)))
+    }
+
     /// Whether this token was made before its user was sent away.
     pub fn is_revoked(&self, identity: &Identity) -> bool {
         let revocations = self.inner.revocations.read();
         revocations
             .unwrap_or_else(PoisonError::into_inner)
             .cover(identity)
+    }
+
+    /// Whether a session of this token has to end, because its user was sent away.
+    pub fn has_to_go(&self, identity: &Identity) -> bool {
+        let revocations = self.inner.revocations.read();
+        revocations
+            .unwrap_or_else(PoisonError::into_inner)
+            .ends(identity)
     }
 
     /// Whether somebody may join a room, as far as that can be said at once.
@@ -234,14 +269,36 @@ impl Guard {
         self.changing().since(decided, room)
     }
 
-    /// Tokens of `user` that were made by `at` count no longer.
-    pub fn revoke(&self, user: &Arc<str>, at: Timestamp) {
+    /// Tokens of these users that were made by then count no longer.
+    pub fn revoke(&self, users: &HashMap<Arc<str>, Timestamp>) {
         let revocations = self.inner.revocations.write();
         let mut revocations = revocations.unwrap_or_else(PoisonError::into_inner);
-        revocations.add(user.clone(), at, Timestamp::now());
+        for (user, at) in users {
+            revocations.add(user.clone(), *at, Timestamp::now());
+        }
         drop(revocations);
-        self.answers().forget_user(user);
+        let mut answers = self.answers();
+        match users.len() > MOST_ONE_BY_ONE {
+            true => answers.forget_all(),
+            false => users.keys().for_each(|user| answers.forget_user(user)),
+        }
+        drop(answers);
         self.changing().every();
+    }
+
+    /// Those who were sent away by now, newest first, as [`revoke`](Self::revoke) says of one. Whoever has a
+    /// session stays until somebody asks whether it [has to go](Self::has_to_go).
+    pub fn know_revoked(&self, known: Vec<(Arc<str>, Timestamp)>) {
+        let revocations = self.inner.revocations.write();
+        let mut revocations = revocations.unwrap_or_else(PoisonError::into_inner);
+        revocations.learn(known.into_iter(), Timestamp::now());
+        drop(revocations);
+        self.inner.knows_revoked.send_replace(true);
+    }
+
+    /// For how long tokens stay refused.
+    pub fn revoke_for(&self) -> Duration {
+        self.inner.revoke_for
     }
 
     /// Somebody has lost a room, whatever was answered before.

@@ -49,6 +49,7 @@ pub use identity::Identity;
 pub use jsonwebtoken::Algorithm;
 pub use permission::Permission;
 pub use refusal::{Refusal, RefusalCode};
+pub use revocations::MOST_REVOKED;
 pub use rules::{Decision, Question};
 pub use sign::{NoSigner, Signer};
 pub use token::MAX_TOKEN_SIZE;

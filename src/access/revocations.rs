@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::Identity;
 
 /// Most users that are remembered.
-const MOST: usize = 100_000;
+pub const MOST_REVOKED: usize = 100_000;
 
 /// Users who were sent away lately. When there are too many, the oldest stand for everybody: rather is
 /// somebody asked for a new token who need not be than the other way round.
@@ -36,7 +36,7 @@ impl Revocations {
     pub(super) fn new(remembered_for: SignedDuration) -> Self {
         Self {
             remembered_for,
-            most: MOST,
+            most: MOST_REVOKED,
             users: HashMap::new(),
             heard: VecDeque::new(),
             everybody: None,
@@ -61,6 +61,26 @@ impl Revocations {
                 self.everybody = self.everybody.max(Some(at));
             }
         }
+    }
+
+    /// What somebody else has remembered, newest first: one that is known adds nothing.
+    pub(super) fn learn(
+        &mut self,
+        known: impl DoubleEndedIterator<Item = (Arc<str>, Timestamp)>,
+        now: Timestamp,
+    ) {
+        for (user, at) in known.rev() {
+            if self.users.get(&user).is_none_or(|known| known.at < at) {
+                self.add(user, at, now);
+            }
+        }
+    }
+
+    /// Whether somebody who is here has to go: [covered](Self::cover), or shown before their user was sent
+    /// away. A clock that is ahead may have dated a token later than it was shown.
+    pub(super) fn ends(&self, identity: &Identity) -> bool {
+        let by_name = self.users.get(identity.user());
+        self.cover(identity) || by_name.is_some_and(|known| identity.verified_at() <= known.at)
     }
 
     /// Whether this token was made before its user was sent away. One that does not say when it was made
@@ -126,6 +146,47 @@ mod tests {
             revocations.cover(&made("anna", 1_000)),
             "an earlier one takes nothing back"
         );
+    }
+
+    #[test]
+    fn what_is_learned_counts_as_what_was_heard_and_is_not_heard_twice() {
+        let mut revocations = Revocations::new(SignedDuration::from_secs(100));
+        let learned = || {
+            [("ben", 1_010), ("anna", 1_000)]
+                .map(|(user, second)| (user.into(), at(second)))
+                .into_iter()
+        };
+        revocations.add("anna".into(), at(1_020), at(1_020));
+        for second in 1_030..1_040 {
+            revocations.learn(learned(), at(second));
+        }
+        assert!(revocations.cover(&made("anna", 1_020)), "the later counts");
+        assert!(revocations.cover(&made("ben", 1_010)) && !revocations.cover(&made("ben", 1_011)));
+        assert_eq!(revocations.heard.len(), 2);
+        revocations.add("c".into(), at(1_125), at(1_125));
+        assert!(!revocations.cover(&made("anna", 1_020)) && revocations.cover(&made("ben", 1_010)));
+    }
+
+    #[test]
+    fn of_too_many_that_are_learned_the_newest_are_kept_and_the_next_stands_for_the_others() {
+        let mut revocations = Revocations::new(SignedDuration::from_hours(24));
+        revocations.most = 2;
+        let newest_first = [("c", 1_003), ("b", 1_002), ("a", 1_001)];
+        let learned = newest_first.map(|(user, second)| (user.into(), at(second)));
+        revocations.learn(learned.into_iter(), at(2_000));
+        assert!(revocations.cover(&made("c", 1_003)) && revocations.cover(&made("b", 1_002)));
+        assert!(revocations.cover(&made("somebody", 1_001)));
+        assert!(!revocations.cover(&made("somebody", 1_002)));
+    }
+
+    #[test]
+    fn who_was_shown_a_token_of_later_before_is_sent_away_all_the_same() {
+        let mut revocations = Revocations::new(SignedDuration::from_hours(24));
+        let dated_ahead = made("anna", 3_000_000_000);
+        let shown = dated_ahead.verified_at();
+        revocations.add("anna".into(), shown, shown);
+        assert!(revocations.ends(&dated_ahead) && !revocations.cover(&dated_ahead));
+        assert!(!revocations.ends(&made("ben", 3_000_000_000)));
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub enum Error {
     /// Schema `pgbell` is missing.
     #[error("schema pgbell is not installed in this database: run `pgbell install`")]
     NotInstalled,
+    /// Schema `pgbell` lacks what this version reads.
+    #[error("schema pgbell in this database is of an older version: run `pgbell install`")]
+    Outdated,
     /// The server is a standby: it can neither LISTEN nor be written to.
     #[error(
         "the database is a standby, which can neither LISTEN nor be written to: connect to the \
@@ -132,6 +135,7 @@ impl Error {
             Self::TooManyConnections(_) => "too_many_connections",
             Self::ConnectTimeout(_) => "connect_timeout",
             Self::NotInstalled => "not_installed",
+            Self::Outdated => "outdated",
             Self::Standby => "standby",
             Self::ReadOnly => "read_only",
             Self::Pooler => "pooler",

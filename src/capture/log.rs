@@ -18,10 +18,12 @@ use super::{
     Capture, Error,
     connect::Session,
     position::{Incarnation, Lsn, last_record},
+    revocations,
     row::{LogRow, Xid8, columns_of_change},
     signature::Key,
 };
 use crate::{
+    access::Guard,
     change::Change,
     cursor::{Cursor, Snapshot},
     interest::{Generation, Interest},
@@ -144,6 +146,7 @@ pub(super) struct LogReader {
     read: Option<Statement>,
     limit: u32,
     interest: Interest,
+    guard: Guard,
     metrics: Metrics,
 }
 
@@ -163,6 +166,7 @@ impl LogReader {
             read,
             limit: capture.database.read_limit,
             interest: capture.interest.clone(),
+            guard: capture.guard.clone(),
             metrics: capture.metrics.clone(),
         })
     }
@@ -170,6 +174,11 @@ impl LogReader {
     /// Where the log stands.
     pub(super) async fn stand(&self) -> Result<Stand, Error> {
         stand(&self.session).await
+    }
+
+    /// Finds out who was revoked by now.
+    pub(super) async fn load_revocations(&self) -> Result<(), Error> {
+        revocations::load(&self.session, &self.guard).await
     }
 
     /// Waits until the WAL is on disk up to `written`, which its writer sees to by itself.

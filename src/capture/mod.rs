@@ -5,6 +5,7 @@
 //! anything, `signature` tells changes from what strangers notify, `log` reads what became visible, `upkeep` does what somebody has to do for the log.
 //! `doorbell` decides whether writers should ring, `epoch` whether a position can still be trusted,
 //! `position` how much of what was read may be handed out. `history` reads what clients missed,
+//! `revocations` who was revoked where the log alone cannot tell,
 //! `queue` watches the server's notification queue, and `drift` the triggers.
 //! A session that fails is followed by another after a backoff; the position outlives it, so that
 //! what was written meanwhile is read, or the gap is told.
@@ -21,6 +22,7 @@ mod log;
 mod position;
 mod probe;
 mod queue;
+mod revocations;
 mod row;
 mod server;
 mod session;
@@ -42,6 +44,7 @@ pub use server::check_url;
 use position::Position;
 
 use crate::{
+    access::Guard,
     backoff::Backoff,
     change::Captured,
     history::Question,
@@ -70,6 +73,8 @@ pub struct Capture {
     pub questions: mpsc::Receiver<Question>,
     /// Which rooms somebody is in.
     pub interest: Interest,
+    /// Told who was revoked before the log began to be read, or in a part of it that is gone.
+    pub guard: Guard,
     /// What is counted.
     pub metrics: Metrics,
 }

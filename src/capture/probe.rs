@@ -2,18 +2,20 @@
 
 use super::{Error, connect::Session};
 
-/// Refuses a server that cannot be written to, and a database without our schema. Returns when the
+/// Refuses a server that cannot be written to, and a database without our schema as it is now. Returns when the
 /// server started, which tells servers apart.
 pub(super) async fn primary(session: &Session) -> Result<String, Error> {
     let query = "select pg_is_in_recovery(), current_setting('transaction_read_only'),
-                        to_regclass('pgbell.change') is not null, pg_postmaster_start_time()";
+                        to_regclass('pgbell.change') is not null,
+                        to_regclass('pgbell.revocation') is not null, pg_postmaster_start_time()";
     let row = session.texts("look at the database", query).await?;
     let says = |column: usize| row.get(column).and_then(Option::as_deref);
-    match (says(0), says(1), says(2)) {
-        (Some("t"), _, _) => Err(Error::Standby),
-        (_, Some("on"), _) => Err(Error::ReadOnly),
-        (_, _, Some("f")) => Err(Error::NotInstalled),
-        _ => Ok(says(3).unwrap_or_default().to_owned()),
+    match (says(0), says(1), says(2), says(3)) {
+        (Some("t"), ..) => Err(Error::Standby),
+        (_, Some("on"), ..) => Err(Error::ReadOnly),
+        (_, _, Some("f"), _) => Err(Error::NotInstalled),
+        (.., Some("f")) => Err(Error::Outdated),
+        _ => Ok(says(4).unwrap_or_default().to_owned()),
     }
 }
 

@@ -48,7 +48,7 @@ impl Server {
                 match try_one(config, &address, place).await {
                     Ok(found) => return Ok(found),
                     // It can be written to: no other host is the primary.
-                    Err(Error::NotInstalled) => return Err(Error::NotInstalled),
+                    Err(error @ (Error::NotInstalled | Error::Outdated)) => return Err(error),
                     Err(error) => refused.push((host.name.clone(), error)),
                 }
             }

@@ -15,7 +15,7 @@ use super::{
     listener::{Heard, Listener},
     log::{self, LogReader, Read, Stand},
     position::Position,
-    probe,
+    probe, revocations,
     row::LogRow,
     server::Server,
     upkeep::Upkeep,
@@ -105,6 +105,7 @@ impl Session<'_> {
         } = self.log.stand().await?;
         let Some(previous) = position.as_mut().filter(|_| !Step::CatchUp.is_left_out()) else {
             self.log.flushed(written).await?;
+            self.log.load_revocations().await?;
             let start = position.insert(Position::start(here, incarnation));
             self.interest = interest;
             return Ok(self.hand_on_batch(Vec::new(), start).await);
@@ -196,6 +197,9 @@ impl Session<'_> {
         let mut changes = read.changes;
         changes.extend(payloads.filter_map(|payload| self.parse(payload)));
 
+        if changes.iter().any(revocations::may_hide_one) {
+            self.log.load_revocations().await?;
+        }
         let mut next = previous.clone();
         let moved = next.advance(read.snapshot, read.written, read.flushed);
         let heeds_more = std::mem::replace(&mut self.interest, read.interest) != read.interest;
@@ -239,6 +243,8 @@ impl Session<'_> {
         let Some(mut next) = position.clone() else {
             return Err(Error::NoPosition);
         };
+        // What was revoked in the gap is known before anybody is told of it.
+        self.log.load_revocations().await?;
         next.skip_to(here);
         let gap = Captured::Gap {
             reason,

@@ -1,5 +1,5 @@
 //! What some daemon has to do for the log and for the path: beat the heart, fire what time has
-//! brought, rotate, and set the doorbell. On a connection of its own, so that reads never wait.
+//! brought, rotate, forget revocations, and set the doorbell. On a connection of its own, so that reads never wait.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -22,6 +22,13 @@ use crate::telemetry::Reason;
 const FIRE_BATCH: i32 = 500;
 /// Most statements of that kind between two reads.
 const FIRE_BATCHES: u32 = 8;
+
+/// Time between looks for revocations that count no longer.
+const FORGET_INTERVAL: Duration = Duration::from_secs(300);
+/// Most of them that one statement takes away.
+const FORGET_PORTION: i32 = 5_000;
+/// Most statements of that kind in a row.
+const FORGET_PORTIONS: u32 = 20;
 
 /// Time until the next attempt to fire what the server refused to.
 const AFTER_REFUSAL: Duration = Duration::from_secs(1);
@@ -112,6 +119,7 @@ impl<'a> Upkeep<'a> {
             self.look_at_the_queue(),
             self.fire(next_due),
             self.rotate(),
+            self.forget_revocations(),
             drift::watch(self.capture, server, &self.session)
         )
         .map(|_| ())
@@ -256,6 +264,23 @@ impl<'a> Upkeep<'a> {
                 .log_rotations
                 .get_or_create(&Reason::new(outcome))
                 .inc();
+        }
+    }
+
+    /// Keeps `pgbell.revocation` small, in portions that hold up nothing else on this connection.
+    async fn forget_revocations(&self) -> Result<(), Error> {
+        let mut ticks = interval(FORGET_INTERVAL);
+        let query = "select pgbell.forget_revocations($1)";
+        let params: &[Param] = &[(&FORGET_PORTION, Type::INT4)];
+        loop {
+            ticks.tick().await;
+            for _ in 0..FORGET_PORTIONS {
+                let forgotten = self.session.row("forget revocations", query, params).await;
+                let forgotten = self.unless_refused("revocations", forgotten)?;
+                if forgotten.is_none_or(|row| row.get::<_, i32>(0) < FORGET_PORTION) {
+                    break;
+                }
+            }
         }
     }
 

@@ -161,13 +161,15 @@ impl Window {
             return;
         };
         let names_entity = !change.is_bulk() && matches!(target, Target::Room(_));
+        // What the daemon is told about access is heeded one by one. It waits for no window, so one read
+        // of the log bounds it.
+        let has_room = is_reserved(target)
+            || entities.len() < self.config.max_entities_per_room
+                && self.pending_entities < self.config.max_pending;
         let key = (change.entity.clone(), change.id.clone());
         if let (true, Some(folded)) = (names_entity, entities.get_mut(&key)) {
             folded.absorb(change);
-        } else if names_entity
-            && entities.len() < self.config.max_entities_per_room
-            && self.pending_entities < self.config.max_pending
-        {
+        } else if names_entity && has_room {
             entities.insert(key, Folded::new(change));
             self.pending_entities += 1;
         } else {
@@ -216,12 +218,17 @@ impl Window {
             Target::Prefix(_) => pattern == target,
         };
         // What the daemon is told about access it is told at once, whatever covers those rooms besides.
-        if matches!(target, Target::Room(room) if room.is_reserved()) {
+        if is_reserved(target) {
             return Duration::ZERO;
         }
         let rule = self.config.rooms.iter().find(|rule| covers(&rule.pattern));
         rule.map_or(self.config.window, |rule| rule.window)
     }
+}
+
+/// Whether this is one of the daemon's own rooms.
+fn is_reserved(target: &Target) -> bool {
+    matches!(target, Target::Room(room) if room.is_reserved())
 }
 
 fn invalidation(

@@ -149,6 +149,22 @@ fn what_the_daemon_is_told_about_access_waits_for_no_window() {
 }
 
 #[test]
+fn what_the_daemon_is_told_about_access_is_told_one_by_one_however_much_it_is() {
+    let start = Instant::now();
+    let mut window = Window::new(config(), "c0".into(), Reached::default());
+    let ids: Vec<_> = (0..50).map(|number| number.to_string()).collect();
+    let orders: Vec<_> = ids
+        .iter()
+        .map(|id| change(1, id, &["pgbell:access"]))
+        .collect();
+    window.absorb(&orders, "c1".into(), Reached::default(), start);
+    let flush = window.flush(start);
+    assert!(flush.resyncs.is_empty());
+    assert_eq!(flush.invalidations[0].changes.len(), ids.len());
+    assert_eq!(window.pending(), (0, 0));
+}
+
+#[test]
 fn a_cursor_never_passes_a_change_that_still_waits() {
     let start = Instant::now();
     let mut window = Window::new(config(), "c0".into(), Reached::default());

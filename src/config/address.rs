@@ -34,11 +34,9 @@ pub fn with_login(url: &str, user: &str, password: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.into();
     };
-    let (authority, tail) = split_authority(rest);
-    let hosts = authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, hosts)| hosts);
-    let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
+    // Where those who connect take the login to end. What follows may hold another @.
+    let place = rest.split_once('@').map_or(rest, |(_, place)| place);
+    let (place, query) = place.split_once('?').unwrap_or((place, ""));
     let of_login = ["user", "password", "sslcert", "sslkey"];
     let others = query.split('&').filter(|pair| {
         let key = pair.split_once('=').map_or(*pair, |(key, _)| key);
@@ -47,7 +45,7 @@ pub fn with_login(url: &str, user: &str, password: &str) -> String {
     let others: Vec<_> = others.collect();
     let mark = if others.is_empty() { "" } else { "?" };
     format!(
-        "{scheme}://{user}:{password}@{hosts}{path}{mark}{}",
+        "{scheme}://{user}:{password}@{place}{mark}{}",
         others.join("&")
     )
 }
@@ -97,6 +95,14 @@ mod tests {
             (
                 "postgresql:///db?host=/run/pg&user=a&password=hunter2",
                 "postgresql://u:p@/db?host=/run/pg",
+            ),
+            (
+                "postgres://a:hunter2@h/db?options=-c%20a=b@c&sslmode=require",
+                "postgres://u:p@h/db?options=-c%20a=b@c&sslmode=require",
+            ),
+            (
+                "postgres://a:hun/te?r2@h/db?host=i@j",
+                "postgres://u:p@h/db?host=i@j",
             ),
         ] {
             assert_eq!(with_login(url, "u", "p"), expected);

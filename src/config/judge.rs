@@ -25,6 +25,7 @@ const fn rule(key: &'static str, allowed: &'static str, holds: fn(&Config) -> bo
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 const RULES: &[Rule] = &[
     rule(
@@ -159,6 +160,9 @@ const RULES: &[Rule] = &[
     }),
     rule("access.auth_timeout", "at least 1ms", |c| {
         c.access.auth_timeout >= MILLISECOND
+    }),
+    rule("access.revoke_for", "at most 30 days", |c| {
+        c.access.revoke_for <= 30 * DAY
     }),
     rule("access.sql.connections", "1 to 100", |c| {
         (1..=100).contains(&c.access.sql.connections)

@@ -223,7 +223,7 @@ fn messages<'a>(product: &'a Room, changes: &'a [Folded]) -> Vec<(&'a str, Serve
             ServerMessage::error(
                 id(),
                 ErrorCode::NotReady,
-                "the keys to check this token with cannot be reached now",
+                "what is needed to check this token cannot be reached now",
             ),
         ),
         (

@@ -69,7 +69,7 @@ pub(super) fn advice_on(refusal: RefusalCode) -> &'static str {
     match refusal {
         RefusalCode::Unauthorized => "this token is not accepted: pgbell token check says why",
         RefusalCode::TokenExpired => "this token is too old: get a newer one",
-        RefusalCode::NotReady => "the keys to check this token with cannot be reached now",
+        RefusalCode::NotReady => "what is needed to check this token cannot be reached now",
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who may be where no longer, as the daemon is told in a room of its own: what is told there came through the
 //! log like everything else, so it is not lost, and is heard by every daemon.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
 use serde_json::Number;
@@ -59,26 +59,25 @@ impl Hub {
     /// Heeds what a flush says about access.
     pub(super) fn heed_access(&mut self, flush: &Flush) {
         let control = Room::of_access();
-        if flush
-            .resyncs
-            .iter()
-            .any(|(target, _)| target.covers(&control))
-        {
+        let mut resyncs = flush.resyncs.iter();
+        if resyncs.any(|(target, _)| target.covers(&control)) {
+            // Capture has let the guard know who was revoked meanwhile.
+            let gone = |identity: &Identity| self.guard.has_to_go(identity);
+            self.send_off(self.registry.whose(gone));
             self.recheck(&control);
         }
-        for told in flush
-            .invalidations
-            .iter()
-            .filter(|told| told.room == control)
-        {
-            for order in told
-                .changes
-                .iter()
-                .filter_map(|change| Order::of(change, Timestamp::now()))
-            {
-                self.heed(order);
+        let here = flush.invalidations.iter();
+        let here = here.filter(|told| told.room == control);
+        let orders = here.flat_map(|told| &told.changes);
+        let orders = orders.filter_map(|change| Order::of(change, Timestamp::now()));
+        let mut revoked = HashMap::new();
+        for order in orders {
+            match order {
+                Order::Revoke { user, at } => drop(revoked.insert(user, at)),
+                other => self.heed(other),
             }
         }
+        self.revoke(revoked);
         let resyncs = flush.resyncs.iter().map(|(target, _)| target);
         for target in resyncs.filter(|target| !target.covers(&control)) {
             self.watch_resync(target);
@@ -87,18 +86,10 @@ impl Hub {
 
     fn heed(&mut self, order: Order) {
         match order {
-            Order::Revoke { user, at } => {
-                self.guard.revoke(&user, at);
-                for (key, identity) in self.registry.of_user(&user) {
-                    // A clock that is ahead may have dated a token later than it was shown.
-                    if self.guard.is_revoked(&identity) || identity.verified_at() <= at {
-                        self.send_off(key);
-                    }
-                }
-            }
+            Order::Revoke { user, at } => self.revoke(HashMap::from([(user, at)])),
             Order::Leave { user, room } => {
                 self.guard.forget_user(&user);
-                for (key, _) in self.registry.of_user(&user) {
+                for key in self.registry.whose(|identity| *identity.user() == user) {
                     self.expel(key, &room, ErrorCode::Forbidden);
                 }
             }
@@ -107,17 +98,31 @@ impl Hub {
         }
     }
 
-    fn send_off(&mut self, key: SessionKey) {
-        if let Some(outbox) = self.registry.session(key) {
-            outbox.cut(CloseReason::Revoked);
+    /// All of them in one look at the sessions, however many they are.
+    fn revoke(&mut self, revoked: HashMap<Arc<str>, Timestamp>) {
+        if revoked.is_empty() {
+            return;
         }
-        self.count_revocation("session");
+        self.guard.revoke(&revoked);
+        let has_to_go = |identity: &Identity| {
+            revoked.contains_key(identity.user()) && self.guard.has_to_go(identity)
+        };
+        self.send_off(self.registry.whose(has_to_go));
+    }
+
+    fn send_off(&self, keys: Vec<SessionKey>) {
+        for key in keys {
+            if let Some(outbox) = self.registry.session(key) {
+                outbox.cut(CloseReason::Revoked);
+            }
+            self.count_revocation("session");
+        }
     }
 
     /// Notes who a session is, unless that is somebody who was sent away just now.
     pub(super) fn identify(&mut self, key: SessionKey, id: Option<Number>, identity: Identity) {
         if self.guard.is_revoked(&identity) {
-            return self.send_off(key);
+            return self.send_off(vec![key]);
         }
         let left = identity.expires_at().duration_since(Timestamp::now());
         let authenticated = ServerMessage::Authenticated {

@@ -82,12 +82,12 @@ impl<S> Registry<S> {
         self.member(key)?.identity.as_ref()
     }
 
-    /// The sessions of a user, and as whom they came.
-    pub(super) fn of_user(&self, user: &str) -> Vec<(SessionKey, Identity)> {
+    /// The sessions of those who are meant, who have said who they are.
+    pub(super) fn whose(&self, is_meant: impl Fn(&Identity) -> bool) -> Vec<SessionKey> {
         let keys = self.sessions.iter().filter_map(|(place, member)| {
             let serial = member.serial;
             let identity = member.identity.as_ref()?;
-            (**identity.user() == *user).then(|| (SessionKey { place, serial }, identity.clone()))
+            is_meant(identity).then_some(SessionKey { place, serial })
         });
         keys.collect()
     }

@@ -36,6 +36,7 @@ pub(super) static MIGRATIONS: &[Migration] = &[
     migration!(5, "recurring", "migrations/0005_recurring.sql"),
     migration!(6, "drift", "migrations/0006_drift.sql"),
     migration!(7, "payload key", "migrations/0007_payload_key.sql"),
+    migration!(8, "revocation", "migrations/0008_revocation.sql"),
 ];
 
 /// Replaced by every install. A function stands after those it calls.
@@ -55,6 +56,7 @@ pub(super) static CORE: &[SqlFile] = &[
     sql!("sql/core/again.sql"),
     sql!("sql/core/fire_due.sql"),
     sql!("sql/core/revoke.sql"),
+    sql!("sql/core/forget_revocations.sql"),
     sql!("sql/core/recheck.sql"),
     sql!("sql/core/current_trigger.sql"),
     sql!("sql/core/note_applied.sql"),

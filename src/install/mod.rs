@@ -25,6 +25,7 @@ use session::committed;
 
 use crate::database::{new_password, verifier};
 
+pub use bridge::Bridge;
 pub use error::Error;
 pub use file::SqlFile;
 pub use roles::Roles;

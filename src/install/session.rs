@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Bound on connecting and logging in, for each address of the URL.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// First release with everything pgbell builds on, such as `create or replace trigger`.
 const OLDEST_SERVER: i32 = 140_000;

@@ -4,6 +4,7 @@ mod chaos;
 mod checkout;
 mod page;
 mod reads;
+mod tls;
 mod writes;
 
 use std::{collections::HashMap, net::SocketAddr};
@@ -64,17 +65,23 @@ impl Shop {
         Self::with(Settings::default(), 0.0).await
     }
 
-    async fn with(mut storefront: Settings, rate: f64) -> Self {
+    async fn with(storefront: Settings, rate: f64) -> Self {
         let database = Database::empty().await;
+        let url = database.url.clone();
+        Self::on(database, url, storefront, rate).await
+    }
+
+    /// A demo that reaches its database by this URL.
+    async fn on(database: Database, url: String, mut storefront: Settings, rate: f64) -> Self {
         let mut config = Config::default();
         config.gateway.listen = ([127, 0, 0, 1], 0).into();
-        config.database.url = Secret(database.url.clone());
+        config.database.url = Secret(url.clone());
         config.coalesce.window = std::time::Duration::ZERO;
         config.coalesce.rooms.clear();
         storefront.listen = Some(([127, 0, 0, 1], 0).into());
         let demo = Demo {
             config,
-            database_url: Some(database.url.clone()),
+            database_url: Some(url),
             traffic: Traffic { rate, seed: 1 },
             storefront,
         };

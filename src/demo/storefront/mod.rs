@@ -15,9 +15,7 @@ mod products;
 mod reads;
 mod server;
 
-use std::{
-    convert::Infallible, net::SocketAddr, path::PathBuf, str::FromStr, sync::Arc, time::Duration,
-};
+use std::{convert::Infallible, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -28,15 +26,13 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
-use sqlx::{
-    PgPool, Postgres, Transaction,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{PgPool, Postgres, Transaction, postgres::PgPoolOptions};
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower_http::cors::{Any, CorsLayer};
 
 use super::{Error, daemon};
+use crate::install::Bridge;
 use answer::{CURSOR, Document, Failure};
 use asked::{Asked, Origin};
 use chaos::Chaos;
@@ -46,8 +42,9 @@ use reads::Read;
 const POOL: u32 = 8;
 /// Bound on getting one of them.
 const POOL_TIMEOUT: Duration = Duration::from_secs(3);
-/// Bounds on statements, on locks, and on transactions that nobody finishes.
-const BOUNDS: [(&str, &str); 3] = [
+/// Its name, and bounds on statements, on locks, and on transactions that nobody finishes.
+const SETTINGS: [(&str, &str); 4] = [
+    ("application_name", "pgbell shop"),
     ("statement_timeout", "5s"),
     ("lock_timeout", "3s"),
     ("idle_in_transaction_session_timeout", "10s"),
@@ -73,6 +70,7 @@ pub(super) struct Storefront {
     addr: SocketAddr,
     listener: TcpListener,
     router: Router,
+    bridge: Bridge,
     guard: DropGuard,
 }
 
@@ -97,9 +95,10 @@ impl Storefront {
         let failed = |source| Error::Listen { addr, source };
         let listener = TcpListener::bind(addr).await.map_err(failed)?;
         let addr = listener.local_addr().map_err(failed)?;
+        let bridge = Bridge::open(url, &SETTINGS)?;
         let (port, gone) = (daemon.addr().port(), CancellationToken::new());
         let shop = Shop {
-            pool: pool(url).map_err(Error::Unreachable)?,
+            pool: pool(&bridge),
             chaos: Arc::new(Chaos::new(daemon, gone.clone())),
             port,
             ws: settings.ws.as_deref().map(Arc::from),
@@ -111,6 +110,7 @@ impl Storefront {
             addr,
             listener,
             router: router.with_state(shop),
+            bridge,
             guard: gone.drop_guard(),
         })
     }
@@ -121,7 +121,7 @@ impl Storefront {
 
     /// Answers for as long as it is polled.
     pub(super) async fn serve(self) -> Infallible {
-        let _guard = self.guard;
+        let _kept = (self.bridge, self.guard);
         server::serve(self.listener, self.router).await
     }
 }
@@ -132,14 +132,12 @@ fn beside(mut daemon: SocketAddr) -> SocketAddr {
     daemon
 }
 
-fn pool(url: &str) -> Result<PgPool, sqlx::Error> {
-    let options = PgConnectOptions::from_str(url)?
-        .application_name("pgbell shop")
-        .options(BOUNDS);
-    Ok(PgPoolOptions::new()
+/// Connects as the daemon does, encryption and all.
+fn pool(bridge: &Bridge) -> PgPool {
+    PgPoolOptions::new()
         .max_connections(POOL)
         .acquire_timeout(POOL_TIMEOUT)
-        .connect_lazy_with(options))
+        .connect_lazy_with(bridge.options())
 }
 
 /// Every path below `/api/`, for pages of any origin: this is a demo.
