@@ -36,10 +36,14 @@ use axum::http::HeaderMap;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+#[cfg(feature = "sabotage")]
+pub use bearer::token_in;
 pub use capacity::Capacity;
 pub use certificates::{Certificates, TlsConfig, TlsError};
 pub use config::Config;
 pub use console::DemoPage;
+#[cfg(feature = "sabotage")]
+pub use edge::client_behind_proxies;
 pub use edge::{AdminConfig, Edge, ForwardedHeader};
 #[cfg(feature = "sabotage")]
 pub use events::rooms_asked_for;
@@ -54,7 +58,7 @@ use crate::{
     hub::{Handle, OutboxLimits},
     protocol::CloseReason,
     status::DatabaseStatus,
-    telemetry::Metrics,
+    telemetry::{Metrics, Reason},
 };
 
 /// What every connection needs. Cheap to clone.
@@ -127,14 +131,25 @@ impl Gateway {
     fn admit(&self, peer: Option<&Peer>, headers: &HeaderMap) -> Admission {
         // Without a peer there is no connection, which cannot be.
         let peer = peer.ok_or(CloseReason::ServerError)?;
-        let place = self.edge.admit(peer.0, headers, Instant::now())?;
+        let place = self.edge.admit(peer.0, headers, Instant::now());
+        if matches!(place, Err(CloseReason::ConnectionLimit)) {
+            return Err(self.is_full("max_connections_per_address"));
+        }
+        let place = place?;
         if self.draining.is_cancelled() {
             return Err(CloseReason::Draining);
         }
         if self.sessions.len() >= self.capacity.sessions {
-            return Err(CloseReason::ConnectionLimit);
+            return Err(self.is_full("max_connections"));
         }
         Ok(place)
+    }
+
+    /// Counts a client for whom this limit leaves no place.
+    fn is_full(&self, limit: &'static str) -> CloseReason {
+        let refused = &self.metrics.refused_sessions;
+        refused.get_or_create(&Reason::new(limit)).inc();
+        CloseReason::ConnectionLimit
     }
 }
 

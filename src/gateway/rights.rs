@@ -12,7 +12,7 @@ use super::{
     standing::Due,
 };
 use crate::{
-    access::{Decision, Permission},
+    access::{Decision, Identity, Permission},
     hub::{Command, Decided, Frame, Request},
     protocol::{CloseReason, ErrorCode, RoomStatus, ServerMessage},
     room::Room,
@@ -68,12 +68,21 @@ impl Connection {
         }
         let guard = self.gateway.guard.clone();
         match self.meanwhile(guard.identify(&token.0)).await? {
-            Ok(identity) => {
-                self.standing.identify(identity, Timestamp::now());
-                ControlFlow::Continue(())
-            }
+            Ok(identity) => self.identify(identity),
             Err(refusal) => ControlFlow::Break(self.part(bearer::close_for(refusal))),
         }
+    }
+
+    /// The session is this user's from now on, if they may have one more.
+    pub(super) fn identify(&mut self, identity: Identity) -> ControlFlow<CloseReason> {
+        if self.place.is_none() {
+            self.place = self.gateway.edge.place_of(identity.user());
+        }
+        if self.place.is_none() {
+            return ControlFlow::Break(self.gateway.is_full("max_connections_per_user"));
+        }
+        self.standing.identify(identity, Timestamp::now());
+        ControlFlow::Continue(())
     }
 
     /// Answers a token that comes in a message: the first, or a newer one.
@@ -95,7 +104,7 @@ impl Connection {
                 ControlFlow::Continue(())
             }
             Ok(identity) => {
-                self.standing.identify(identity.clone(), Timestamp::now());
+                self.identify(identity.clone())?;
                 let key = self.key()?;
                 self.tell(Command::Identify { key, id, identity }).await
             }

@@ -48,13 +48,13 @@ impl Standing {
         self.prove_by = within.filter(|_| is_nobody).map(|within| now + within);
     }
 
-    /// The session has a token, or a newer one. Returns whether it had one before.
-    pub(super) fn identify(&mut self, identity: Identity, now: Timestamp) -> bool {
+    /// The session has a token, or a newer one.
+    pub(super) fn identify(&mut self, identity: Identity, now: Timestamp) {
         // At four fifths of what is left of it now: a token that is told twice is not asked for at once.
         let left = identity.expires_at().duration_since(now);
         self.warn_at = now.checked_add(left * 4 / 5).ok();
         self.prove_by = None;
-        self.identity.replace(identity).is_some()
+        self.identity = Some(identity);
     }
 
     /// The session has joined a room.

@@ -1,5 +1,6 @@
 //! What the daemon asks of whoever comes, and what becomes of those who abuse it.
 
+mod abuse;
 mod addresses;
 mod encryption;
 mod frames;
@@ -8,6 +9,7 @@ mod operator;
 mod origins;
 mod pace;
 mod slowloris;
+mod users;
 
 use std::net::SocketAddr;
 

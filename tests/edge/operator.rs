@@ -3,6 +3,7 @@
 use crate::support::{
     daemon::{Daemon, get},
     database::Database,
+    soon,
 };
 
 const TOKEN: &str = "correct-horse-battery-staple";
@@ -65,6 +66,40 @@ async fn with_a_token_only_who_sends_it_sees_more_than_the_page_that_asks_for_it
     let refused = daemon.ask("GET", "/metrics", "").await;
     assert!(refused.contains("www-authenticate: Bearer"), "{refused}");
     assert!(!refused.contains(TOKEN));
+}
+
+#[tokio::test]
+async fn who_guesses_the_token_is_not_listened_to_for_a_while_and_others_are() {
+    let database = Database::with_shop().await;
+    let daemon = Daemon::with(&database, |config| {
+        config.gateway.admin.token = pgbell::secret::Secret::new(TOKEN);
+        config.gateway.trusted_proxies = vec!["127.0.0.1".into()];
+    })
+    .await;
+    let ask = async |from: &str, token: &str| {
+        let headers = format!("X-Forwarded-For: {from}\r\nAuthorization: Bearer {token}\r\n");
+        daemon.ask("GET", "/metrics", &headers).await
+    };
+    let shut = async {
+        loop {
+            while !ask("203.0.113.7", "guess")
+                .await
+                .starts_with("HTTP/1.1 429")
+            {}
+            // Unless it is over just now, which is tried again.
+            let right = ask("203.0.113.7", TOKEN).await;
+            if right.starts_with("HTTP/1.1 429") {
+                return right;
+            }
+        }
+    };
+    let right = soon("an end of guessing, also by the right one", shut).await;
+    assert!(right.contains("retry-after: "), "{right}");
+    let from_there = "X-Forwarded-For: 203.0.113.7\r\n";
+    assert_eq!(status(&daemon, "/livez", from_there).await, "200");
+    let metrics = ask("203.0.113.8", TOKEN).await;
+    let counted = r#"pgbell_refused_requests_total{reason="too_many_guesses"} "#;
+    assert!(metrics.contains(counted), "{metrics}");
 }
 
 #[tokio::test]

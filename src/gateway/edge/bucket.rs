@@ -56,6 +56,11 @@ impl Bucket {
         self.left <= -rate.burst
     }
 
+    /// Puts back what was taken.
+    pub(super) fn put_back(&mut self, rate: Rate, cost: f64) {
+        self.left = (self.left + cost).min(rate.burst);
+    }
+
     /// Whether nothing is known about its owner that is not true of everybody.
     pub(super) fn is_full(&mut self, rate: Rate, now: Instant) -> bool {
         self.refill(rate, now);

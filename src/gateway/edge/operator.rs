@@ -1,6 +1,9 @@
 //! Who may see what is for the operator: the console, `/health` and `/metrics`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::{Duration, Instant},
+};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::{
@@ -11,7 +14,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::Peer;
+use super::{Holder, MOST_ADDRESSES, Peer, Rate, rates::Rates};
 use crate::{gateway::Gateway, secret::Secret, telemetry::Reason};
 
 /// The `[gateway.admin]` section: where the operator's paths are, and for whom.
@@ -24,13 +27,19 @@ pub struct AdminConfig {
     pub token: Secret,
 }
 
+/// Wrong tokens of one address: ten at once, and ten a minute.
+const GUESSES: Rate = Rate {
+    per_second: 10.0 / 60.0,
+    burst: 10.0,
+};
+
 /// Whom the operator's paths are for.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(in crate::gateway) enum Operator {
     /// Whoever gets this far.
     Anybody,
-    /// Who knows the token.
-    Knowing(Secret),
+    /// Who knows the token, at an address that has not guessed too often.
+    Knowing(Secret, Rates<Holder>),
     /// Programs on this machine.
     Local,
 }
@@ -38,7 +47,7 @@ pub(in crate::gateway) enum Operator {
 impl Operator {
     pub(super) fn new(config: &AdminConfig, open: bool) -> Self {
         if !config.token.reveal().is_empty() {
-            Self::Knowing(config.token.clone())
+            Self::Knowing(config.token.clone(), Rates::new(GUESSES, MOST_ADDRESSES))
         } else if open || config.listen.is_some() {
             Self::Anybody
         } else {
@@ -48,16 +57,33 @@ impl Operator {
 
     /// Whether files without a secret in them are for everybody: a page that asks for the token.
     pub(in crate::gateway) fn is_asked_for_by_page(&self) -> bool {
-        matches!(self, Self::Knowing(_))
+        matches!(self, Self::Knowing(..))
     }
 
-    fn judge(&self, peer: IpAddr, headers: &HeaderMap) -> Result<(), Denial> {
-        let (permitted, denial) = match self {
-            Self::Anybody => return Ok(()),
-            Self::Knowing(token) => (knows(headers, token), Denial::Token),
-            Self::Local => (is_local(peer, headers), Denial::Place),
-        };
-        permitted.then_some(()).ok_or(denial)
+    /// Judges a request of `client`, which `peer` has brought.
+    fn judge(
+        &self,
+        peer: IpAddr,
+        client: IpAddr,
+        headers: &HeaderMap,
+        now: Instant,
+    ) -> Result<(), Denial> {
+        match self {
+            Self::Anybody => Ok(()),
+            Self::Local if is_local(peer, headers) => Ok(()),
+            Self::Local => Err(Denial::Place),
+            Self::Knowing(..) if !headers.contains_key(header::AUTHORIZATION) => Err(Denial::Token),
+            Self::Knowing(token, guesses) => {
+                let holder = Holder::of(client);
+                // Who has none left is not told whether this one would have been right.
+                guesses.take(holder, now).map_err(Denial::Guesses)?;
+                if !knows(headers, token) {
+                    return Err(Denial::Token);
+                }
+                guesses.give_back(&holder);
+                Ok(())
+            }
+        }
     }
 }
 
@@ -65,7 +91,19 @@ impl Operator {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Denial {
     Token,
+    /// Too many wrong ones; no other is looked at for this long.
+    Guesses(Duration),
     Place,
+}
+
+impl Denial {
+    /// As it is counted.
+    fn reason(self) -> Reason {
+        Reason::new(match self {
+            Self::Token | Self::Place => "not_the_operator",
+            Self::Guesses(_) => "too_many_guesses",
+        })
+    }
 }
 
 impl IntoResponse for Denial {
@@ -76,6 +114,12 @@ impl IntoResponse for Denial {
                 let text = "this is for the operator: send gateway.admin.token as \
                             `Authorization: Bearer`\n";
                 (StatusCode::UNAUTHORIZED, ask, text).into_response()
+            }
+            Self::Guesses(wait) => {
+                let seconds = wait.as_secs() + 1;
+                let later = [(header::RETRY_AFTER, seconds.to_string())];
+                let text = "too many wrong tokens came from this address: come back later\n";
+                (StatusCode::TOO_MANY_REQUESTS, later, text).into_response()
             }
             Self::Place => {
                 let text = "this is for the operator, and neither gateway.admin.token nor \
@@ -96,13 +140,13 @@ pub(in crate::gateway) async fn operator_only(
     let peer = request.extensions().get::<Peer>();
     let nowhere = IpAddr::from([0, 0, 0, 0]);
     let peer = peer.map_or(nowhere, |peer| peer.0);
-    match gateway.edge.operator.judge(peer, request.headers()) {
+    let (edge, headers) = (&gateway.edge, request.headers());
+    let client = edge.client(peer, headers);
+    match edge.operator.judge(peer, client, headers, Instant::now()) {
         Ok(()) => next.run(request).await,
         Err(denial) => {
             let refused = &gateway.metrics.refused_requests;
-            refused
-                .get_or_create(&Reason::new("not_the_operator"))
-                .inc();
+            refused.get_or_create(&denial.reason()).inc();
             denial.into_response()
         }
     }
@@ -162,6 +206,10 @@ mod tests {
         headers
     }
 
+    fn judged(operator: &Operator, from: [u8; 4], headers: &HeaderMap) -> Result<(), Denial> {
+        operator.judge(from.into(), from.into(), headers, Instant::now())
+    }
+
     #[test]
     fn the_token_is_asked_for_wherever_somebody_is() {
         let config = AdminConfig {
@@ -169,7 +217,7 @@ mod tests {
             listen: None,
         };
         let operator = Operator::new(&config, true);
-        let judge = |lines| operator.judge([127, 0, 0, 1].into(), &headers(lines));
+        let judge = |lines| judged(&operator, [127, 0, 0, 1], &headers(lines));
         assert_eq!(
             judge(&[("authorization", "Bearer correct horse battery")]),
             Ok(())
@@ -190,7 +238,7 @@ mod tests {
         ] {
             let mut lines = HeaderMap::new();
             lines.insert(header::AUTHORIZATION, said.parse().expect("a value"));
-            let judged = operator.judge([127, 0, 0, 1].into(), &lines);
+            let judged = judged(&operator, [127, 0, 0, 1], &lines);
             assert_eq!(judged, Err(Denial::Token), "{said:?}");
         }
         assert_eq!(judge(&[]), Err(Denial::Token));
@@ -199,9 +247,46 @@ mod tests {
     }
 
     #[test]
+    fn who_guesses_too_often_is_not_listened_to_for_a_while_and_others_are() {
+        let config = AdminConfig {
+            token: Secret::new("correct horse battery"),
+            listen: None,
+        };
+        let (operator, start) = (Operator::new(&config, false), Instant::now());
+        let said = |last: u8, token: &str, seconds| {
+            let mut lines = HeaderMap::new();
+            let said = format!("Bearer {token}").parse().expect("a value");
+            lines.insert(header::AUTHORIZATION, said);
+            let (peer, client) = ([10, 0, 0, 1].into(), [192, 0, 2, last].into());
+            operator.judge(peer, client, &lines, start + Duration::from_secs(seconds))
+        };
+        for _ in 0..100 {
+            assert_eq!(said(1, "correct horse battery", 0), Ok(()), "no guess");
+        }
+        for _ in 0..10 {
+            assert_eq!(said(1, "wrong", 0), Err(Denial::Token));
+        }
+        let later = Err(Denial::Guesses(Duration::from_secs(6)));
+        assert_eq!(said(1, "wrong", 0), later);
+        assert_eq!(said(1, "correct horse battery", 0), later);
+        assert_eq!(said(2, "correct horse battery", 0), Ok(()));
+        let nothing = HeaderMap::new();
+        let (peer, client) = ([10, 0, 0, 1].into(), [192, 0, 2, 1].into());
+        assert_eq!(
+            operator.judge(peer, client, &nothing, start),
+            Err(Denial::Token),
+            "nothing was guessed"
+        );
+        assert_eq!(said(1, "correct horse battery", 7), Ok(()));
+        let wrong = (0..1_000).map(|_| said(1, "wrong", 67));
+        let looked_at = wrong.filter(|denial| *denial == Err(Denial::Token));
+        assert_eq!(looked_at.count(), 10, "as many after a minute");
+    }
+
+    #[test]
     fn without_settings_only_programs_on_this_machine_see_what_is_for_the_operator() {
         let operator = Operator::new(&AdminConfig::default(), false);
-        let judge = |peer: [u8; 4], lines| operator.judge(peer.into(), &headers(lines));
+        let judge = |peer, lines| judged(&operator, peer, &headers(lines));
         for host in [
             "127.0.0.1:8787",
             "localhost",
@@ -211,11 +296,7 @@ mod tests {
             "pgbell",
         ] {
             let lines = headers(&[("host", host)]);
-            assert_eq!(
-                operator.judge([127, 0, 0, 1].into(), &lines),
-                Ok(()),
-                "{host}"
-            );
+            assert_eq!(judged(&operator, [127, 0, 0, 1], &lines), Ok(()), "{host}");
         }
         for lines in [
             &[("host", "evil.example:8787")][..],

@@ -11,14 +11,14 @@ use super::bucket::{Bucket, Rate};
 
 /// Holds each key to the same rate, and remembers at most so many.
 #[derive(Debug)]
-pub(super) struct Rates<K> {
+pub(in crate::gateway) struct Rates<K> {
     rate: Rate,
     most: usize,
     buckets: Mutex<HashMap<K, Bucket>>,
 }
 
 impl<K: Eq + Hash> Rates<K> {
-    pub(super) fn new(rate: Rate, most: usize) -> Self {
+    pub(in crate::gateway) fn new(rate: Rate, most: usize) -> Self {
         Self {
             rate,
             most,
@@ -30,7 +30,7 @@ impl<K: Eq + Hash> Rates<K> {
     ///
     /// # Errors
     /// When that is too soon: the time until it is not.
-    pub(super) fn take(&self, key: K, now: Instant) -> Result<(), Duration> {
+    pub(in crate::gateway) fn take(&self, key: K, now: Instant) -> Result<(), Duration> {
         let rate = self.rate;
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= self.most && !buckets.contains_key(&key) {
@@ -43,6 +43,14 @@ impl<K: Eq + Hash> Rates<K> {
         let bucket = buckets.entry(key);
         let bucket = bucket.or_insert_with(|| Bucket::full(rate, now));
         bucket.take(rate, 1.0, now)
+    }
+
+    /// Takes back what was taken for `key`, as if it had not been.
+    pub(in crate::gateway) fn give_back(&self, key: &K) {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bucket) = buckets.get_mut(key) {
+            bucket.put_back(self.rate, 1.0);
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 import { byId } from "./dom.js";
 
 const UNAUTHORIZED = 401;
+const TOO_MANY_REQUESTS = 429;
 
 let token = "";
 
@@ -24,9 +25,12 @@ export async function ask(path, options = {}) {
   const sent = token;
   const headers = sent ? { authorization: `Bearer ${sent}` } : undefined;
   const response = await fetch(path, { ...options, headers });
-  if (response.status === UNAUTHORIZED && sent === token) {
+  const isRefused = [UNAUTHORIZED, TOO_MANY_REQUESTS].includes(response.status);
+  if (isRefused && sent === token) {
+    const wait = response.headers.get("retry-after");
+    const refusal = wait ? `Too many wrong tokens: try again in ${wait} s.` : "That is not the token.";
     byId("operator").hidden = false;
-    byId("operator-error").textContent = sent ? "That is not the token." : "";
+    byId("operator-error").textContent = sent ? refusal : "";
     token = "";
   }
   return response;
