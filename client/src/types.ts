@@ -43,6 +43,8 @@ export interface ClientOptions {
   WebSocket?: new (url: string, protocols?: string | string[]) => WebSocket;
   /** Default: the global one, if there is one. */
   EventSource?: new (url: string) => EventSource;
+  /** Asks the daemon for tickets, with which server-sent events are opened. Default: the global one. */
+  fetch?: (url: string, init: RequestInit) => Promise<Response>;
   /** Logs every frame and change of state. Also switched on by `localStorage["pgbell.debug"] = "1"`. */
   debug?: boolean | ((what: string, detail?: unknown) => void);
 }
