@@ -11,8 +11,8 @@ export interface ClientOptions {
   /** Where the daemon is: `wss://bell.example.com/ws`. Default: `/ws` of the page's own host. */
   url?: string | URL;
   /**
-   * Asked on each connect and when a token is about to expire. `null` means anonymous. A thrown `UnauthorizedError`
-   * closes the client for good; any other error is tried again later.
+   * Asked on each connect, when a token is about to expire, and when one was too old. `null` means anonymous. A thrown
+   * `UnauthorizedError` closes the client for good; any other error is tried again later.
    */
   getToken?: (context: TokenContext) => string | null | undefined | Promise<string | null | undefined>;
   /** Pace of listeners that name none. Default 0: every message as it comes. */

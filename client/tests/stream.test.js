@@ -182,6 +182,17 @@ test("a room that is denied or revoked is not asked for again, unless the client
   assert.deepEqual(streams.map(({ url }) => new URL(url).searchParams.get("rooms")), ["a:1,b:1,", "c:1,", "a:1,"]);
 });
 
+test("a room that is asked for again before it was denied is asked for again", async (t) => {
+  const { link, streams, ask, pass } = setUp(t);
+  ask(1, "a:1", "b:1");
+  await pass(300);
+  link.send({ type: "unsubscribe", id: 2, rooms: ["b:1"] });
+  ask(3, "b:1");
+  streams[0].tell({ type: "subscribed", cursor: "e.2:2:", rooms: [{ room: "a:1", status: "live" }, { room: "b:1", status: "denied" }] }, "e.2:2:");
+  await pass(300);
+  assert.equal(new URL(streams[1].url).searchParams.get("rooms"), "a:1,b:1,");
+});
+
 test("a room that is denied is denied, with whatever cursor it was asked for", async (t) => {
   const { told, streams, link, pass } = setUp(t);
   link.send({ type: "subscribe", id: 1, rooms: ["a:1"], since: "e.1:1:" });

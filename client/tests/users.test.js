@@ -85,6 +85,16 @@ for (const transport of ["websocket", "sse"]) {
     assert.deepEqual([state, code, reason, server.connections], ["closed", 4000, "unauthorized", 0]);
   });
 
+  test(`a token is in no log (${transport})`, async (t) => {
+    const logged = [];
+    const { client, pass } = setUp(t, { transport, getToken: () => "canary", debug: (what, detail) => logged.push([what, detail]) }, { authenticate: () => "ada" });
+    client.subscribe("cart:1", () => {});
+    await pass(500);
+    assert.equal(client.getStatus().live, true);
+    assert.match(JSON.stringify(logged), /subscribe.*authenticated.*subscribed/);
+    assert.doesNotMatch(JSON.stringify(logged), /canary/);
+  });
+
   test(`a token that expires is renewed without a gap, and one that has expired is asked for anew (${transport})`, async (t) => {
     const reasons = [];
     const getToken = ({ reason }) => (reasons.push(reason), reason === "expiring" && reasons.length > 2 ? null : reason);

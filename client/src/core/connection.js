@@ -133,8 +133,8 @@ export function createConnection(options, transports, on) {
     withToken("expiring", () => renewing.set(renew, UPTIME_MS), (token) => token && authenticate(token));
   }
 
-  /** The ids of requests for rooms begin with 1. @param {string} token */
-  const authenticate = (token) => send({ type: "auth", id: 0, token });
+  /** The ids of requests for rooms begin with 1. A token is in no log. @param {string} token */
+  const authenticate = (token) => link?.send({ type: "auth", id: 0, token });
 
   /** @param {ClientMessage} message */
   function send(message) {
@@ -160,7 +160,7 @@ export function createConnection(options, transports, on) {
     if (type === "goodbye") goodbye = message;
     if (type === "token_expiring") renew();
     // What was asked behind a token that is refused was answered as to nobody: all of it is asked anew.
-    const refused = id === 0 && /** @type {any} */ ({ unauthorized: 4000, token_expired: 4200, not_ready: 4100 })[code];
+    const refused = id === 0 && /** @type {any} */ ({ unauthorized: 4000, not_ready: 4100, token_expired: 4200 })[code];
     if (refused) down(refused, code);
     else on.message(message);
   }
