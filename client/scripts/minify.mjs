@@ -15,7 +15,7 @@ export async function bundle(options) {
   const [content] = outputFiles.flatMap((file) => (file.path.endsWith(".map") ? file.text : []));
   const { code, map } = await minify(text, {
     module: options.format === "esm",
-    compress: { passes: 3, ecma: 2020, pure_getters: true },
+    compress: { passes: 3, hoist_funs: true, ecma: 2020, pure_getters: true },
     format: { comments: /^!/ },
     sourceMap: content && { content, includeSources: true, filename: basename(path), url: `${basename(path)}.map` },
   });

@@ -11,8 +11,8 @@ export interface ClientOptions {
   /** Where the daemon is: `wss://bell.example.com/ws`. Default: `/ws` of the page's own host. */
   url?: string | URL;
   /**
-   * Asked on each connect and when a token is about to expire. `null` means anonymous. A thrown `UnauthorizedError`
-   * closes the client for good; any other error is tried again later.
+   * Asked on each connect, when a token is about to expire, and when one was too old. `null` means anonymous. A thrown
+   * `UnauthorizedError` closes the client for good; any other error is tried again later.
    */
   getToken?: (context: TokenContext) => string | null | undefined | Promise<string | null | undefined>;
   /** Pace of listeners that name none. Default 0: every message as it comes. */
@@ -43,6 +43,8 @@ export interface ClientOptions {
   WebSocket?: new (url: string, protocols?: string | string[]) => WebSocket;
   /** Default: the global one, if there is one. */
   EventSource?: new (url: string) => EventSource;
+  /** Asks the daemon for tickets, with which server-sent events are opened. Default: the global one. */
+  fetch?: (url: string, init: RequestInit) => Promise<Response>;
   /** Logs every frame and change of state. Also switched on by `localStorage["pgbell.debug"] = "1"`. */
   debug?: boolean | ((what: string, detail?: unknown) => void);
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { setUp } from "./support.js";
+import { sent, setUp } from "./support.js";
 
 const auto = { transport: "auto" };
 
@@ -95,12 +95,19 @@ test("a daemon that is just not there is looked for in both ways", async (t) => 
   assert.equal(client.getStatus().live, true);
 });
 
-test("a client with a token, or one that has been welcomed by WebSocket, stays with them", async (t) => {
+test("a client with a token takes events with a ticket, and a new one whenever it comes back", async (t) => {
   const { server, client, pass } = setUp(t, { ...auto, getToken: () => "ada" });
-  server.refuse(10);
-  client.subscribe("product:1", () => {});
-  await pass(300_000);
-  assert.equal(client.getStatus().transport, "websocket");
+  server.refuse();
+  const notices = [];
+  client.subscribe("cart:1", (notice) => notices.push(notice));
+  await pass(5000);
+  assert.deepEqual([client.getStatus().transport, client.getStatus().live, server.users], ["sse", true, ["ada"]]);
+  server.drop();
+  server.emit("cart:1");
+  server.refuse(1, "ticket");
+  await pass(120_000);
+  assert.deepEqual([client.getStatus().live, server.users, notices.map(({ replayed }) => replayed)], [true, ["ada"], [true]]);
+  assert.equal(sent(server, "ticket").length, 2);
 });
 
 test("a client whose WebSocket got through once stays with them, however long the daemon is away", async (t) => {

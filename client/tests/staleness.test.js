@@ -47,8 +47,8 @@ function createApp(client, pick) {
   };
 }
 
-for (const transport of ["websocket", "sse"]) {
-  test(`nothing shown is stale in the end, by ${transport}`, async (t) => {
+for (const [how, transport, hasToken] of [["websocket", "websocket"], ["websocket with tokens", "websocket", true], ["sse", "sse"], ["sse with tickets", "sse", true]]) {
+  test(`nothing shown is stale in the end, by ${how}`, async (t) => {
     const first = Number(process.env.SEED ?? Math.floor(Math.random() * 1e9));
     t.diagnostic(`SEED=${first}`);
     for (let run = 0; run < RUNS; run++) {
@@ -56,7 +56,7 @@ for (const transport of ["websocket", "sse"]) {
       await t.test(`seed ${seed}`, async (t) => {
         const random = randomFrom(seed);
         t.mock.method(Math, "random", randomFrom(seed + 1e9));
-        const { server, client, pass, errors } = setUp(t, { transport, linger: random() < 0.5 ? 300 : 2000, idle: 3000 }, { limits: { rooms_per_message: transport === "websocket" && random() < 0.5 ? 1 : 1000 } });
+        const { server, client, pass, errors } = setUp(t, { transport, getToken: hasToken && (({ reason }) => (reason === "expiring" && random() < 0.3 ? null : `ada ${reason}`)), linger: random() < 0.5 ? 300 : 2000, idle: 3000 }, { limits: { rooms_per_message: transport === "websocket" && random() < 0.5 ? 1 : 1000 } });
         const app = createApp(client, random);
         const room = () => ROOMS[Math.floor(random() * ROOMS.length)];
         const pace = () => ({ throttle: [0, 0, 200, 1000][Math.floor(random() * 4)] });
@@ -73,6 +73,8 @@ for (const transport of ["websocket", "sse"]) {
           [2, () => server.silence()],
           [2, () => server.refuse(1 + Math.floor(random() * 3), transport)],
           [1, () => server.goodbye(4201, random() * 1000)],
+          [hasToken ? 3 : 0, () => server.expireToken(random() * 5000)],
+          [hasToken ? 2 : 0, () => server.refuse(1 + Math.floor(random() * 2), "ticket")],
           [1, () => server.resync("*", "bulk", 100)],
           [1, () => server.forget()],
           [1, () => server.restart()],
@@ -87,6 +89,7 @@ for (const transport of ["websocket", "sse"]) {
           await steps.find(([weight]) => (at -= weight) < 0)[1]();
         }
         server.refuse(0, transport);
+        server.refuse(0, "ticket");
         // Whatever was left is shown again; some of it while the connection may still be away.
         for (const name of ROOMS) app.mount(name, { throttle: 0 });
         await pass(60_000);

@@ -19,8 +19,8 @@ export async function turn() {
 export function setUp(t, options, serverOptions) {
   t.mock.timers.enable({ apis: ["setTimeout", "Date"], now: 1_000_000 });
   const server = createMockServer(serverOptions);
-  const { url, WebSocket, EventSource } = server;
-  const client = createClient({ url, WebSocket, EventSource, transport: "websocket", spread: 500, ...options });
+  const { url, WebSocket, EventSource, fetch } = server;
+  const client = createClient({ url, WebSocket, EventSource, fetch, transport: "websocket", spread: 500, ...options });
   t.after(() => client.destroy());
   /** @type {Error[]} */
   const errors = [];

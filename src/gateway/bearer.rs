@@ -12,6 +12,9 @@ use crate::{
 /// How a subprotocol begins that holds a token.
 pub(super) const IN_PROTOCOL: &str = "bearer.";
 
+/// What is said of a token where tokens are not looked at.
+pub(super) const NOT_WANTED: &str = "this server checks no tokens: every room is open";
+
 /// A token that is shown to nobody.
 #[derive(Clone, PartialEq)]
 pub(super) struct Bearer(pub(super) String);

@@ -93,8 +93,7 @@ impl Connection {
     ) -> ControlFlow<CloseReason> {
         let guard = self.gateway.guard.clone();
         if !guard.wants_tokens() {
-            let advice = "this server checks no tokens: every room is open";
-            self.reject(id, ErrorCode::BadRequest, advice);
+            self.reject(id, ErrorCode::BadRequest, bearer::NOT_WANTED);
             return ControlFlow::Continue(());
         }
         match self.meanwhile(guard.identify(&token)).await? {

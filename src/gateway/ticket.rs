@@ -34,6 +34,9 @@ struct Given {
 
 /// Gives a ticket to who has a token.
 pub(super) async fn ticket(State(gateway): State<Gateway>, headers: HeaderMap) -> Response {
+    if !gateway.guard.wants_tokens() {
+        return refused(&gateway, ErrorCode::BadRequest, bearer::NOT_WANTED);
+    }
     let Some(token) = bearer::of(&headers) else {
         let advice = "send a token along: Authorization: Bearer …";
         return refused(&gateway, ErrorCode::Unauthorized, advice);

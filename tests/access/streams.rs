@@ -113,6 +113,44 @@ async fn a_client_that_is_no_browser_sends_its_token_along() {
 }
 
 #[tokio::test]
+async fn a_ticket_is_worth_no_more_than_the_token_it_was_given_for() {
+    let site = Site::new(rules()).await;
+    let soon = jiff::Timestamp::now().as_second() + 3;
+    let brief = ticket(&site, &site.token("anna", json!({"exp": soon}))).await;
+    let revoked = ticket(&site, &site.token("ben", json!({}))).await;
+    let mut told = site.client("ben", json!({})).await;
+    site.database.run("select pgbell.revoke('ben')").await;
+    assert_eq!(super::end(&mut told).await.0, 4005);
+    let query = format!("rooms=user:ben&ticket={revoked}");
+    let mut events = Events::open(site.daemon.addr, &query, "").await;
+    let first = events.next_of("goodbye").await;
+    assert_eq!(first.data["code"], 4005);
+
+    let query = format!("rooms=user:anna&ticket={brief}");
+    let mut events = Events::open(site.daemon.addr, &query, "").await;
+    let expiring = events.next_of("token_expiring").await.data["in_ms"].clone();
+    assert!(expiring.as_u64().expect("a number") <= 3_000);
+    assert_eq!(events.next_of("goodbye").await.data["code"], 4200);
+}
+
+#[tokio::test]
+async fn where_tokens_are_not_looked_at_there_are_no_tickets_and_none_is_needed() {
+    let database = crate::support::database::Database::with_shop().await;
+    let daemon = crate::support::daemon::Daemon::start(&database).await;
+    let headers = "Authorization: Bearer x\r\nContent-Length: 0\r\n";
+    let answer = daemon.ask("POST", "/ticket", headers).await;
+    let (status, body) = split(&answer);
+    assert_eq!(
+        (status, &body["code"]),
+        ("400", &json!("bad_request")),
+        "{answer}"
+    );
+    let mut events = Events::open(daemon.addr, "rooms=user:anna&ticket=any", "").await;
+    let rooms = events.next_of("subscribed").await.data["rooms"].clone();
+    assert_eq!(rooms[0]["status"], "live");
+}
+
+#[tokio::test]
 async fn a_stream_ends_with_its_token_and_with_a_revocation_and_says_so() {
     let site = Site::new(rules()).await;
     let soon = jiff::Timestamp::now().as_second() + 2;

@@ -78,6 +78,7 @@ async fn a_stream_of_events_is_for_the_same_pages_and_tells_browsers_so() {
     ] {
         assert!(events.head.contains(line), "{line} in {}", events.head);
     }
+    assert!(!events.head.contains("content-length"), "{}", events.head);
     let program = Events::open(daemon.addr, "rooms=product:1", "").await;
     assert!(
         program.head.starts_with("HTTP/1.1 200 OK"),
@@ -110,6 +111,37 @@ async fn a_stream_of_events_is_for_the_same_pages_and_tells_browsers_so() {
         script.contains("access-control-allow-origin: *"),
         "{script}"
     );
+}
+
+#[tokio::test]
+async fn a_ticket_is_for_the_same_pages_which_may_send_their_token_for_it() {
+    let (_database, daemon) = listed().await;
+    let ask = async |method: &str, origin: &str, more: &str| {
+        let headers = format!("Origin: {origin}\r\nContent-Length: 0\r\n{more}");
+        daemon.ask(method, "/ticket", &headers).await.to_lowercase()
+    };
+    let allowed = format!("access-control-allow-origin: {SHOP}\r\n");
+    let wish =
+        "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization\r\n";
+    let preflight = ask("OPTIONS", SHOP, wish).await;
+    assert!(preflight.starts_with("http/1.1 204"), "{preflight}");
+    for line in [
+        &allowed,
+        "access-control-allow-methods: get, head, post\r\n",
+        "access-control-allow-headers: authorization",
+    ] {
+        assert!(preflight.contains(line), "{line} in {preflight}");
+    }
+    let answer = ask("POST", SHOP, "Authorization: Bearer x\r\n").await;
+    assert!(
+        answer.contains(&allowed),
+        "a page may read the answer: {answer}"
+    );
+    for method in ["OPTIONS", "POST"] {
+        let answer = ask(method, "https://evil.net", "Authorization: Bearer x\r\n").await;
+        assert!(answer.starts_with("http/1.1 403"), "{answer}");
+        assert!(!answer.contains("access-control"), "{answer}");
+    }
 }
 
 #[tokio::test]

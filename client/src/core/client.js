@@ -42,7 +42,7 @@ export function createClient(given = {}) {
   const options = /** @type {Options} */ ({ ...given });
   for (const [name, value] of Object.entries(defaults())) /** @type {any} */ (options)[name] ??= value;
   /** Not where there is no browser, and not once destroyed. */
-  let isAlive = Boolean(options.WebSocket);
+  let isAlive = !!options.WebSocket;
   let isStale = false;
   /** @type {(() => void) | undefined} */
   let unregister;

@@ -129,13 +129,12 @@ export function createConnection(options, transports, on) {
     }
   }
 
-  /** @param {TokenContext["reason"]} why */
-  function renew(why) {
-    withToken(why, () => renewing.set(() => renew(why), UPTIME_MS), (token) => token && authenticate(token));
+  function renew() {
+    withToken("expiring", () => renewing.set(renew, UPTIME_MS), (token) => token && authenticate(token));
   }
 
-  /** The ids of requests for rooms begin with 1. @param {string} token */
-  const authenticate = (token) => send({ type: "auth", id: 0, token });
+  /** The ids of requests for rooms begin with 1. A token is in no log. @param {string} token */
+  const authenticate = (token) => link?.send({ type: "auth", id: 0, token });
 
   /** @param {ClientMessage} message */
   function send(message) {
@@ -151,17 +150,19 @@ export function createConnection(options, transports, on) {
     probing.clear();
     const message = parse(text);
     on.log("receive", message ?? text);
-    const { type, code } = message ?? {};
+    const { type, code, id } = message ?? {};
     if (typeof type !== "string") {
       // It may have told a change. Coming back with the position before it has it told again.
       on.error(new Error("the daemon sent what cannot be read"));
-      return down(1002, "unreadable");
+      return down(1002, "cannot be read");
     }
     if (type === "welcome") welcomed(message);
     if (type === "goodbye") goodbye = message;
-    if (type === "token_expiring") renew("expiring");
-    if (type === "error" && code === "token_expired") renew("expired");
-    on.message(message);
+    if (type === "token_expiring") renew();
+    // What was asked behind a token that is refused was answered as to nobody: all of it is asked anew.
+    const refused = id === 0 && /** @type {any} */ ({ unauthorized: 4000, not_ready: 4100, token_expired: 4200 })[code];
+    if (refused) down(refused, code);
+    else on.message(message);
   }
 
   /** @param {any} message */

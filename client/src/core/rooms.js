@@ -125,7 +125,7 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
       if (untold) for (const other of [...room.members]) other.tell(untold);
     } else {
       room.notices.flush();
-      room.unproven ||= Boolean(untold);
+      room.unproven ||= !!untold;
       room.lingering.set(() => rest(room), options.linger);
     }
     // Whoever waits for a room may have left it.

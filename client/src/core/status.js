@@ -27,7 +27,7 @@ export function createStatus(lostAfter, { emit }, timers) {
     if (state !== before.state) next.since = Date.now();
     // Whoever asked for no connection misses none.
     const isAway = state !== "connected" && state !== "idle" && (state !== "closed" || code);
-    next.lost &&= Boolean(isAway);
+    next.lost &&= !!isAway;
     if (!isAway) timer.clear();
     else if (!next.lost) timer.ensure(() => set({ lost: true }), lostAfter);
     status = Object.freeze(next);

@@ -18,7 +18,7 @@ export function createTimers() {
       };
       const timer = {
         clear,
-        isSet: () => Boolean(handle),
+        isSet: () => !!handle,
 
         /** Instead of what it was set to. @type {(act: () => void, ms: number) => void} */
         set(act, ms) {

@@ -24,16 +24,15 @@ export function address({ url }) {
  * @param {() => void} reopen WebSockets get through by now
  */
 export function createTransports(options, timers, reopen) {
-  const { transport, WebSocket, EventSource } = options;
-  // A stream has no way to send a token.
-  let hasEvents = transport !== "websocket" && EventSource && !options.getToken;
+  const { transport } = options;
+  let hasEvents = transport !== "websocket" && !!options.EventSource;
   let isEvents = hasEvents && transport === "sse";
   let failures = 0;
   /** Most pages never need it. @type {typeof import("./events.js") | undefined} */
   let events;
 
   /** @param {Ears} ears */
-  const socket = (ears) => openWebSocket(address(options).href, WebSocket, ears);
+  const socket = (ears) => openWebSocket(address(options).href, options.WebSocket, ears);
 
   function leaveEvents() {
     isEvents = false;
@@ -52,7 +51,7 @@ export function createTransports(options, timers, reopen) {
     /** @param {Ears} ears @returns {Link} */
     open(ears) {
       if (!isEvents || !events) return socket(ears);
-      return events.openEvents(address(options), EventSource, timers, ears, transport === "auto" && socket, leaveEvents);
+      return events.openEvents(address(options), options, timers, ears, socket, leaveEvents);
     },
 
     /** @param {boolean} hadWelcome */

@@ -7,7 +7,7 @@
  * @import { Wire } from "./sockets.js"
  */
 import { createMemory } from "./memory.js";
-import { createSession } from "./session.js";
+import { UNAUTHORIZED, createSession, soon } from "./session.js";
 import { createSockets } from "./sockets.js";
 
 /**
@@ -29,7 +29,10 @@ export function createMockServer(options = {}) {
   const frames = [];
   /** @type {Map<string, ErrorCode>} */
   const denied = new Map();
-  const refusals = { websocket: 0, sse: 0 };
+  const refusals = { websocket: 0, sse: 0, ticket: 0 };
+  /** Who may open a stream with which ticket, once. @type {Map<string, string>} */
+  const tickets = new Map();
+  let lastTicket = 0;
   let attempts = 0;
   /** @type {Set<Wire>} */
   const silenced = new Set();
@@ -47,10 +50,14 @@ export function createMockServer(options = {}) {
       attempts++;
       if (refusals[wire.kind]-- > 0) return;
       refusals[wire.kind] = 0;
+      const ticket = wire.url.searchParams.get("ticket");
+      const user = ticket === null ? null : tickets.get(ticket);
+      if (user === undefined) return;
+      tickets.delete(ticket ?? "");
       const send = (/** @type {ServerMessage} */ message) => {
         if (!silenced.has(wire)) wire.deliver({ type: "message", data: JSON.stringify(message) });
       };
-      const session = createSession(world, send, (code, reason) => wire.cut(code, reason));
+      const session = createSession(world, send, (code, reason) => wire.cut(code, reason), user);
       const { receive } = session;
       session.receive = (text) => void (silenced.has(wire) || receive(text));
       sessions.set(wire, session);
@@ -62,6 +69,24 @@ export function createMockServer(options = {}) {
       silenced.delete(wire);
     },
   });
+
+  /**
+   * `POST /ticket`.
+   *
+   * @param {string} url
+   * @param {RequestInit} init
+   */
+  async function fetch(url, init) {
+    if (refusals.ticket-- > 0) throw new TypeError("fetch failed");
+    refusals.ticket = 0;
+    const token = new Headers(init.headers).get("authorization")?.replace("Bearer ", "") ?? "";
+    frames.push({ type: "ticket", token, url });
+    const user = world.authenticate(token);
+    if (user === null) return Response.json(UNAUTHORIZED, { status: 401 });
+    const ticket = `ticket-${++lastTicket}`;
+    tickets.set(ticket, user);
+    return Response.json({ ticket, expires_in_ms: 30_000 });
+  }
 
   /**
    * @param {ServerMessage} message
@@ -78,6 +103,8 @@ export function createMockServer(options = {}) {
     url: options.url ?? "ws://mock.test/ws",
     WebSocket: /** @type {new (url: string, protocols?: string | string[]) => globalThis.WebSocket} */ (/** @type {unknown} */ (WebSocket)),
     EventSource: /** @type {new (url: string) => globalThis.EventSource} */ (/** @type {unknown} */ (EventSource)),
+    /** For tickets, which a client with tokens opens an `EventSource` with. */
+    fetch,
     frames,
 
     /** Something changed. What a change leaves out is made up from the room's name: `product:42`. */
@@ -104,7 +131,7 @@ export function createMockServer(options = {}) {
     /** A planned close. */
     goodbye(code = 4201, retry_after_ms = 1000) {
       tell({ type: "goodbye", code, reason: "draining", retry_after_ms });
-      queueMicrotask(() => queueMicrotask(() => queueMicrotask(() => cut(code, "draining"))));
+      soon(() => cut(code, "draining"));
     },
 
     close: (code = 1000, reason = "") => cut(code, reason),
@@ -112,8 +139,8 @@ export function createMockServer(options = {}) {
     drop: () => cut(1006, ""),
     /** The connections of now stay open, and nothing comes through any more. */
     silence: () => [...sessions.keys()].forEach((wire) => silenced.add(wire)),
-    /** The next attempts to connect fail. */
-    refuse: (attempts = Infinity, /** @type {"websocket" | "sse"} */ transport = "websocket") => (refusals[transport] = attempts),
+    /** The next attempts to connect fail, or those to get a ticket. */
+    refuse: (attempts = Infinity, /** @type {"websocket" | "sse" | "ticket"} */ transport = "websocket") => (refusals[transport] = attempts),
 
     /** From now on nobody may join this room, until `allow`. */
     deny: (/** @type {string} */ room, /** @type {ErrorCode} */ code = "forbidden") => denied.set(room, code),

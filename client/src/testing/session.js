@@ -16,17 +16,22 @@
  * @property {(token: string) => string | null} authenticate
  */
 
+/** What is said of a token that means nobody. @type {Extract<ServerMessage, {type: "error"}>} */
+export const UNAUTHORIZED = { type: "error", code: "unauthorized", message: "no such token", retryable: false };
+
+/** Once what was said before has arrived. @param {() => void} act */
+export const soon = (act) => queueMicrotask(() => queueMicrotask(() => queueMicrotask(act)));
+
 /**
  * @param {World} world
  * @param {(message: ServerMessage) => void} send
  * @param {(code: number, reason: string) => void} close
+ * @param {string | null} [user] who comes with a ticket
  */
-export function createSession(world, send, close) {
+export function createSession(world, send, close, user = null) {
   const { memory } = world;
   /** @type {Set<string>} */
   const rooms = new Set();
-  /** @type {string | null} */
-  let user = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let expiry;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -110,9 +115,10 @@ export function createSession(world, send, close) {
       }
       if (type === "ping") send({ type: "pong", id, server_time: new Date().toISOString() });
       if (type === "auth") {
+        const found = world.authenticate(message.token);
+        if (found === null) return send({ ...UNAUTHORIZED, id });
         clearTimeout(expiry);
-        user = world.authenticate(message.token);
-        if (user === null) return close(4000, "unauthorized");
+        user = found;
         send({ type: "authenticated", id, user, expires_in_ms: 3_600_000 });
       }
     },
@@ -121,7 +127,10 @@ export function createSession(world, send, close) {
     expire(ms) {
       send({ type: "token_expiring", in_ms: ms });
       clearTimeout(expiry);
-      expiry = setTimeout(() => close(4200, "token_expired"), ms);
+      expiry = setTimeout(() => {
+        send({ type: "goodbye", code: 4200, reason: "token_expired", retry_after_ms: 500 });
+        soon(() => close(4200, "token_expired"));
+      }, ms);
     },
 
     end() {

@@ -129,13 +129,13 @@ export function createSockets(server) {
 
     start() {
       if (this.readyState) return;
+      const { searchParams } = this.wire.url;
       this.session = server.accept(this.wire);
       if (!this.session) return this.fail();
       this.become(1);
       this.fire({ type: "open" });
       this.session.welcome();
-      const { searchParams } = this.wire.url;
-      const rooms = searchParams.get("rooms")?.split(",") ?? [];
+      const rooms = searchParams.get("rooms")?.split(",").filter(Boolean) ?? [];
       this.session.receive(JSON.stringify({ type: "subscribe", rooms, since: searchParams.get("since") ?? undefined }));
     }
 

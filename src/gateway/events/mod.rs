@@ -191,13 +191,16 @@ impl fmt::Display for Opening {
 
 impl Error for Opening {}
 
-/// The head of an answer as it goes on the wire.
+/// The head of an answer as it goes on the wire. As far as HTTP is concerned nothing follows, and it says how
+/// long that is; clients that believed it would see the stream end where it begins.
 fn head(headers: &HeaderMap) -> Bytes {
     let mut head = b"HTTP/1.1 200 OK\r\n".to_vec();
+    let headers = headers.iter();
+    let headers = headers.filter(|(name, _)| **name != header::CONTENT_LENGTH);
     let now = DateTimePrinter::new().timestamp_to_rfc9110_string(&Timestamp::now());
     let date = now.ok().and_then(|now| HeaderValue::try_from(now).ok());
     let date = date.as_ref().map(|date| (&header::DATE, date));
-    for (name, value) in headers.iter().chain(date) {
+    for (name, value) in headers.chain(date) {
         head.extend_from_slice(name.as_str().as_bytes());
         head.extend_from_slice(b": ");
         head.extend_from_slice(value.as_bytes());

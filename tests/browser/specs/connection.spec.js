@@ -63,7 +63,7 @@ test("a daemon that is stopped sends its clients away, and they come back when i
   await live(page, site, { daemon, products: [product] });
   await daemon.stop();
   // Two, where the first sends it away for so short that the daemon is not gone yet.
-  expect(wire.heard("goodbye")).not.toEqual([]);
+  await expect.poll(() => wire.heard("goodbye")).not.toEqual([]);
   const now = await reprice(sql, product);
   await daemon.start();
   await expect(price(page, product)).toHaveText(now);

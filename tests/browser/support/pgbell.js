@@ -44,19 +44,19 @@ export async function startDemo() {
 
 /** `pgbell serve` on a port of its own, which can be killed and started again. */
 export class Daemon {
-  static async start(database, env = {}) {
-    const daemon = new Daemon(database, await freePort(), env);
+  static async start(database, env = {}, options = []) {
+    const daemon = new Daemon(database, await freePort(), env, options);
     await daemon.start();
     return daemon;
   }
 
-  constructor(database, port, env) {
-    Object.assign(this, { database, port, env, host: `127.0.0.1:${port}`, http: `http://127.0.0.1:${port}` });
+  constructor(database, port, env, options) {
+    Object.assign(this, { database, port, env, options, host: `127.0.0.1:${port}`, http: `http://127.0.0.1:${port}` });
     this.ws = `ws://${this.host}/ws`;
   }
 
   async start() {
-    const command = [binary(), "serve", "--listen", this.host, "--database-url", this.database];
+    const command = [binary(), "serve", "--listen", this.host, "--database-url", this.database, ...this.options];
     const env = environment({ PGBELL_ACCESS__OPEN: "true", ...this.env });
     this.program = await Program.start(command, [/listening on/, /database is live/], env);
   }

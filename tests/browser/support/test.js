@@ -2,6 +2,7 @@
 
 import { test as base, expect } from "@playwright/test";
 
+import { Guarded } from "./guarded.js";
 import { Daemon, startDemo } from "./pgbell.js";
 import { Proxy } from "./proxy.js";
 import { connect, rows } from "./shop.js";
@@ -38,6 +39,12 @@ export const test = base.extend({
     const daemon = await Daemon.start(demo.database);
     await use(daemon);
     await daemon.stop();
+  },
+  /** A third one, which asks for tokens, for the pages of our own. */
+  guarded: async ({ demo, site }, use) => {
+    const guarded = await Guarded.start(demo.database, [site.origin]);
+    await use(guarded);
+    await guarded.close();
   },
   /** The way to the demo's daemon, to be disturbed. */
   network: async ({ demo }, use) => {
