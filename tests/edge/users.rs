@@ -80,10 +80,10 @@ async fn a_user_with_as_many_connections_as_they_may_have_is_told_and_others_are
     }
     drop(first);
     let freed = async { while come(&site, &in_header(&anna)).await.0 != "welcome" {} };
-    soon("the place that was given back", freed).await;
+    soon("the place that was given back", Box::pin(freed)).await;
     drop(third);
     let freed = async { while come(&site, &in_header(&anna)).await.0 != "welcome" {} };
-    soon("the place of who had said it in a message", freed).await;
+    soon("the place of who had said it in a message", Box::pin(freed)).await;
 }
 
 #[tokio::test]
@@ -110,5 +110,5 @@ async fn a_users_streams_count_as_their_sockets_do() {
     assert_eq!(second.subscribe(&["product:1"]).await["type"], "subscribed");
     drop(first);
     let freed = async { while come(&site, &in_header(&anna)).await.0 != "welcome" {} };
-    soon("the place of the stream", freed).await;
+    soon("the place of the stream", Box::pin(freed)).await;
 }
