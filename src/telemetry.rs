@@ -158,6 +158,8 @@ metrics! {
     http_connections: Gauge = Gauge::default(),
     /// Connections cut off before they were a session, by cause.
     cut_connections: ByReason = Family::default(),
+    /// WebSockets and streams for which there was no place, by limit.
+    refused_sessions: ByReason = Family::default(),
     /// Requests that were refused, by cause.
     refused_requests: ByReason = Family::default(),
     /// Times that connections were left waiting to be accepted, by cause.

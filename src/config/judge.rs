@@ -125,6 +125,9 @@ const RULES: &[Rule] = &[
         "at least 1",
         |c| c.gateway.max_http_connections_per_address >= 1,
     ),
+    rule("gateway.max_connections_per_user", "at least 1", |c| {
+        c.gateway.max_connections_per_user >= 1
+    }),
     rule("gateway.connection_rate", "at least 1", |c| {
         c.gateway.connection_rate >= 1
     }),

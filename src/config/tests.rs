@@ -123,6 +123,11 @@ fn an_impossible_value_is_named_with_its_source_and_what_is_allowed() {
         complaint("", &[("PGBELL_GATEWAY__HEARTBEAT", "500ms")]),
         "gateway.heartbeat in PGBELL_GATEWAY__HEARTBEAT must be at least 1s, not \"500ms\""
     );
+    assert_eq!(
+        complaint("", &[("PGBELL_GATEWAY__MAX_CONNECTIONS_PER_USER", "0")]),
+        "gateway.max_connections_per_user in PGBELL_GATEWAY__MAX_CONNECTIONS_PER_USER must be at least 1, \
+         not 0"
+    );
     let duration = complaint("[coalesce]\nwindow = 'soon'", &[]);
     assert!(duration.starts_with("coalesce.window in /"), "{duration}");
     let number = complaint("", &[("PGBELL_DATABASE__READ_LIMIT", "-1")]);

@@ -33,6 +33,8 @@ pub struct Config {
     /// Most connections of one address that speak HTTP; for further ones, those of its own that have
     /// been silent for longest are cut off.
     pub max_http_connections_per_address: usize,
+    /// Most connections of one user, by the `sub` of their tokens; further ones are closed with 4004.
+    pub max_connections_per_user: usize,
     /// New connections of one address per second; further ones are cut off.
     pub connection_rate: u32,
     /// New connections of one address at once, after a rest.
@@ -92,6 +94,7 @@ impl Default for Config {
             max_http_connections: 1_000,
             max_connections_per_address: 500,
             max_http_connections_per_address: 250,
+            max_connections_per_user: 100,
             connection_rate: 50,
             connection_burst: 500,
             unlimited_addresses: ["127.0.0.0/8", "::1"].map(String::from).to_vec(),

@@ -17,7 +17,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Gateway, edge::Pace, standing::Standing, stream::Stream};
+use super::{
+    Gateway,
+    edge::{Pace, UsersPlace},
+    standing::Standing,
+    stream::Stream,
+};
 use crate::{
     hub::{Command, Form, Frame, Outbox, Progress, Request, SessionKey, Wire},
     protocol::{CloseReason, ConnectionId, ErrorCode, ServerMessage},
@@ -41,6 +46,8 @@ pub(super) struct Connection {
     pub(super) outbox: Arc<Outbox>,
     key: Option<SessionKey>,
     pub(super) standing: Standing,
+    /// Once it is known whose the session is.
+    pub(super) place: Option<UsersPlace>,
     pub(super) closed_by_peer: bool,
     pub(super) pace: Pace,
     /// Reads since others had a turn.
@@ -89,6 +96,7 @@ impl Connection {
             outbox: Arc::new(outbox),
             key: None,
             standing: Standing::default(),
+            place: None,
             closed_by_peer: false,
             pace,
             reads: 0,

@@ -54,7 +54,7 @@ use crate::{
     hub::{Handle, OutboxLimits},
     protocol::CloseReason,
     status::DatabaseStatus,
-    telemetry::Metrics,
+    telemetry::{Metrics, Reason},
 };
 
 /// What every connection needs. Cheap to clone.
@@ -127,14 +127,25 @@ impl Gateway {
     fn admit(&self, peer: Option<&Peer>, headers: &HeaderMap) -> Admission {
         // Without a peer there is no connection, which cannot be.
         let peer = peer.ok_or(CloseReason::ServerError)?;
-        let place = self.edge.admit(peer.0, headers, Instant::now())?;
+        let place = self.edge.admit(peer.0, headers, Instant::now());
+        if matches!(place, Err(CloseReason::ConnectionLimit)) {
+            return Err(self.is_full("max_connections_per_address"));
+        }
+        let place = place?;
         if self.draining.is_cancelled() {
             return Err(CloseReason::Draining);
         }
         if self.sessions.len() >= self.capacity.sessions {
-            return Err(CloseReason::ConnectionLimit);
+            return Err(self.is_full("max_connections"));
         }
         Ok(place)
+    }
+
+    /// Counts a client for whom this limit leaves no place.
+    fn is_full(&self, limit: &'static str) -> CloseReason {
+        let refused = &self.metrics.refused_sessions;
+        refused.get_or_create(&Reason::new(limit)).inc();
+        CloseReason::ConnectionLimit
     }
 }
 

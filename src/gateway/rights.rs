@@ -82,11 +82,22 @@ impl Connection {
         let guard = self.gateway.guard.clone();
         match self.meanwhile(guard.identify(&token.0)).await? {
             Ok(identity) => {
-                self.standing.identify(identity, Timestamp::now());
+                self.identify(identity)?;
                 ControlFlow::Continue(())
             }
             Err(refusal) => ControlFlow::Break(self.part(bearer::close_for(refusal))),
         }
+    }
+
+    /// The session is this user's from now on, if they may have one more. Returns whether it was before.
+    pub(super) fn identify(&mut self, identity: Identity) -> ControlFlow<CloseReason, bool> {
+        if self.place.is_none() {
+            self.place = self.gateway.edge.place_of(identity.user());
+        }
+        if self.place.is_none() {
+            return ControlFlow::Break(self.gateway.is_full("max_connections_per_user"));
+        }
+        ControlFlow::Continue(self.standing.identify(identity, Timestamp::now()))
     }
 
     /// Answers a token that comes in a message: the first, or a newer one.
@@ -108,7 +119,7 @@ impl Connection {
                 ControlFlow::Continue(())
             }
             Ok(identity) => {
-                let known = self.standing.identify(identity.clone(), Timestamp::now());
+                let known = self.identify(identity.clone())?;
                 let key = self.key()?;
                 self.tell(Command::Identify { key, id, identity }).await?;
                 match known {

@@ -8,6 +8,7 @@ mod operator;
 mod origins;
 mod pace;
 mod slowloris;
+mod users;
 
 use std::net::SocketAddr;
 

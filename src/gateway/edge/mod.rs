@@ -16,7 +16,7 @@ mod rates;
 mod shares;
 mod visitors;
 
-use std::{net::IpAddr, time::Instant};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use axum::http::HeaderMap;
 
@@ -54,11 +54,15 @@ pub struct Edge {
     unlimited: Vec<Network>,
     header: ForwardedHeader,
     sessions: Shares<Holder>,
+    users: Shares<Arc<str>>,
     arrivals: Rates<Holder>,
 }
 
 /// The place of a session among those of its address; none is counted for an address without limits.
 pub(super) type Place = Option<Share<Holder>>;
+
+/// The place of a session among those of its user.
+pub(super) type UsersPlace = Share<Arc<str>>;
 
 impl Edge {
     /// What `config` asks. With `open`, pages of all origins may connect where none are listed, and
@@ -78,6 +82,7 @@ impl Edge {
             unlimited: networks(&config.unlimited_addresses),
             header: config.forwarded_header,
             sessions: Shares::new(config.max_connections_per_address),
+            users: Shares::new(config.max_connections_per_user),
             arrivals: Rates::new(
                 Rate::new(config.connection_rate, config.connection_burst),
                 MOST_ADDRESSES,
@@ -126,6 +131,11 @@ impl Edge {
         }
         let place = self.sessions.take(holder);
         place.map(Some).ok_or(CloseReason::ConnectionLimit)
+    }
+
+    /// The place of a session among those of its user, if there is one.
+    pub(super) fn place_of(&self, user: &Arc<str>) -> Option<UsersPlace> {
+        self.users.take(user.clone())
     }
 
     fn is_proxy(&self, peer: IpAddr) -> bool {

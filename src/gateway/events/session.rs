@@ -8,10 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jiff::Timestamp;
-
 use super::{Asked, Opening};
 use crate::{
+    access::Identity,
     gateway::{Gateway, connection::Connection, stream::Stream},
     hub::Form,
     protocol::CloseReason,
@@ -39,27 +38,33 @@ pub(super) async fn run(
     connection.outbox.send_raw(begin.into(), Instant::now());
     let reason = match refusal {
         Some(reason) => connection.refuse(reason),
-        None => {
-            if let Some(identity) = opening.identity {
-                connection.standing.identify(identity, Timestamp::now());
-            }
-            serve(&mut connection, opening.asked).await
-        }
+        None => serve(&mut connection, opening.identity, opening.asked).await,
     };
     Box::pin(connection.end(reason, refusal.is_some())).await;
     drop(opening.admission);
     streams.dec();
 }
 
-async fn serve(connection: &mut Connection, asked: Asked) -> CloseReason {
-    let mut turn = begin(connection, asked).await;
+async fn serve(
+    connection: &mut Connection,
+    identity: Option<Identity>,
+    asked: Asked,
+) -> CloseReason {
+    let mut turn = begin(connection, identity, asked).await;
     while turn.is_continue() {
         turn = take_turn(connection).await;
     }
     turn.break_value().unwrap_or(CloseReason::Normal)
 }
 
-async fn begin(connection: &mut Connection, asked: Asked) -> ControlFlow<CloseReason> {
+async fn begin(
+    connection: &mut Connection,
+    identity: Option<Identity>,
+    asked: Asked,
+) -> ControlFlow<CloseReason> {
+    if let Some(identity) = identity {
+        connection.identify(identity)?;
+    }
     connection.join().await?;
     let Asked { rooms, since, .. } = asked;
     Box::pin(connection.subscribe(None, rooms, since)).await
