@@ -36,7 +36,7 @@ fn now() -> Timestamp {
     Timestamp::from_second(NOW).expect("a time")
 }
 
-fn verified(token: &str) -> Option<Identity> {
+pub(crate) fn verified(token: &str) -> Option<Identity> {
     let verified = ACCESS.verify(token, now()).now_or_never();
     let verified = verified.expect("keys of one's own are not waited for");
     let explained = ACCESS.explain(token, now());
@@ -55,12 +55,20 @@ fn may_join(identity: Option<&Identity>, room: &str) -> bool {
     matches!(ACCESS.decide(identity, &room), Decision::Allow)
 }
 
+/// A token that is accepted.
+pub(crate) static TOKEN: LazyLock<String> = LazyLock::new(|| token_of("9"));
+
+fn token_of(user: &str) -> String {
+    let claims = json!({"iss": OURS, "aud": "pgbell", "sub": user, "exp": NOW + 60});
+    let claims = claims.as_object().expect("an object");
+    SIGNER.sign(claims).expect("signed")
+}
+
+pub(crate) fn identity_of(user: &str) -> Identity {
+    verified(&token_of(user)).expect("a good token")
+}
+
 fn somebody() -> Identity {
-    static TOKEN: LazyLock<String> = LazyLock::new(|| {
-        let claims = json!({"iss": OURS, "aud": "pgbell", "sub": "9", "exp": NOW + 60});
-        let claims = claims.as_object().expect("an object");
-        SIGNER.sign(claims).expect("signed")
-    });
     verified(&TOKEN).expect("a good token")
 }
 

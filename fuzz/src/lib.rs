@@ -5,6 +5,7 @@
 //! guide the way. A target that has found something gets it as a seed.
 
 mod access;
+mod edge;
 mod settings;
 mod told;
 
@@ -13,16 +14,20 @@ pub type Target = fn(&[u8]);
 
 /// Every target by the name of its seeds.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("bearer", edge::bearer),
     ("claims", access::claims),
     ("client_message", told::client_message),
     ("config", settings::config),
     ("cursor", told::cursor),
     ("database_url", settings::database_url),
+    ("forwarded", edge::forwarded),
     ("jwks", access::jwks),
     ("log_row", told::log_row),
     ("room", told::room),
     ("room_rule", access::room_rule),
+    ("signature", edge::signature),
     ("sse_query", told::sse_query),
+    ("ticket", edge::ticket),
     ("token", access::token),
     ("trigger_file", settings::trigger_file),
 ];

@@ -38,6 +38,8 @@ pub use config::{DatabaseConfig, LogConfig, Secret, Transport};
 pub use error::Error;
 pub use row::{Reading, read_row};
 pub use server::check_url;
+#[cfg(feature = "sabotage")]
+pub use signature::signed_change;
 
 use position::Position;
 

@@ -33,6 +33,12 @@ impl Key {
     }
 }
 
+/// The change in a notification, if it is signed with this key: for tests that ask anything.
+#[cfg(feature = "sabotage")]
+pub fn signed_change<'a>(key: &[u8], notification: &'a str) -> Option<&'a str> {
+    Key(key.to_vec()).opened(notification)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

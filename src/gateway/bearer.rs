@@ -55,6 +55,25 @@ pub(super) fn of(headers: &HeaderMap) -> Option<Bearer> {
     }
 }
 
+/// The token of a request with these lines of `Authorization` and `Sec-WebSocket-Protocol`, if it has one: for
+/// tests that ask anything. What cannot stand in a header is left out.
+#[cfg(feature = "sabotage")]
+pub fn token_in(authorization: &[&[u8]], protocols: &[&[u8]]) -> Option<String> {
+    let mut headers = HeaderMap::new();
+    for (name, lines) in [
+        (header::AUTHORIZATION, authorization),
+        (header::SEC_WEBSOCKET_PROTOCOL, protocols),
+    ] {
+        let values = lines
+            .iter()
+            .map(|line| axum::http::HeaderValue::from_bytes(line));
+        values.flatten().for_each(|value| {
+            headers.append(&name, value);
+        });
+    }
+    of(&headers).map(|bearer| bearer.0)
+}
+
 /// What a refused token is called in messages.
 pub(super) fn code_of(refusal: RefusalCode) -> ErrorCode {
     match refusal {

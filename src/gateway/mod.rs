@@ -36,10 +36,14 @@ use axum::http::HeaderMap;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+#[cfg(feature = "sabotage")]
+pub use bearer::token_in;
 pub use capacity::Capacity;
 pub use certificates::{Certificates, TlsConfig, TlsError};
 pub use config::Config;
 pub use console::DemoPage;
+#[cfg(feature = "sabotage")]
+pub use edge::client_behind_proxies;
 pub use edge::{AdminConfig, Edge, ForwardedHeader};
 #[cfg(feature = "sabotage")]
 pub use events::rooms_asked_for;

@@ -74,7 +74,10 @@ struct Waiting {
 
 impl Tickets {
     /// A new ticket for somebody, if it does not have many.
-    fn give(&self, identity: Identity, now: Instant) -> Result<String, &'static str> {
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn give(&self, identity: Identity, now: Instant) -> Result<String, &'static str> {
         const NO_MORE: &str =
             "too many tickets wait to be used: use them, or ask again in half a minute";
         let mut secret = [0; 32];
@@ -93,7 +96,7 @@ impl Tickets {
     }
 
     /// Who a ticket was given to. It is good for nothing after that.
-    pub(super) fn take(&self, ticket: &str, now: Instant) -> Option<Identity> {
+    pub fn take(&self, ticket: &str, now: Instant) -> Option<Identity> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let (identity, given) = waiting.tickets.remove(ticket)?;
         waiting.count_out(identity.user());

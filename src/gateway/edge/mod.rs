@@ -21,6 +21,8 @@ use std::{net::IpAddr, sync::Arc, time::Instant};
 use axum::http::HeaderMap;
 
 pub use forwarded::ForwardedHeader;
+#[cfg(feature = "sabotage")]
+pub use forwarded::client_behind_proxies;
 pub use operator::AdminConfig;
 
 pub(super) use bucket::Rate;
