@@ -1,5 +1,6 @@
 //! What the daemon asks of whoever comes, and what becomes of those who abuse it.
 
+mod abuse;
 mod addresses;
 mod encryption;
 mod frames;
