@@ -8,7 +8,7 @@ CARGO ?= cargo
 DENY  := $(CARGO) deny --config .deny.toml check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test test-client test-storefront test-browser test-matrix conformance audit soak bench-write bench-load bench-deaf bench-storm bench-recovery
+.PHONY: help setup demo build test test-client test-storefront test-browser test-matrix conformance audit soak bench-write bench-load bench-deaf bench-storm bench-slowloris bench-recovery
 
 help: ## Lists what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -105,3 +105,6 @@ bench-deaf: setup ## What clients that never read cost those that do; a minute
 
 bench-storm: setup ## What 10,000 clients that come back at once cost; half a minute
 	$(CARGO) bench --locked --profile fast --bench load --quiet -- --storm
+
+bench-slowloris: setup ## What 2,000 sockets that drip their requests cost those who connect; a minute
+	$(CARGO) bench --locked --profile fast --bench load --quiet -- --slowloris

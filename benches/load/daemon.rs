@@ -33,6 +33,15 @@ impl Daemon {
     /// Done when the daemon is ready. It has no window, and signs of life are so far apart that
     /// none falls into a measurement.
     pub(crate) fn start(program: &Path, shop: &Shop) -> io::Result<Self> {
+        Self::start_with(program, shop, &[])
+    }
+
+    /// The same with these settings besides.
+    pub(crate) fn start_with(
+        program: &Path,
+        shop: &Shop,
+        settings: &[(&str, &str)],
+    ) -> io::Result<Self> {
         let mut command = Command::new(program);
         command
             .args(["serve", "--listen", "127.0.0.1:0"])
@@ -41,6 +50,7 @@ impl Daemon {
             .env("PGBELL_ACCESS__OPEN", "true")
             .env("PGBELL_GATEWAY__HEARTBEAT", "10m")
             .env("PGBELL_GATEWAY__MAX_CONNECTIONS", "12000")
+            .envs(settings.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let mut process = Process::start(&mut command)?;
@@ -89,8 +99,7 @@ impl Daemon {
         socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
         socket.connect(&self.addr.into())?;
         let rooms = [&*format!("product:{}", Shop::product(room)), "deaf"];
-        let joined = self.door().subscribe(socket.into(), &rooms, None);
-        Ok(joined.map_err(io::Error::other)?.0)
+        self.door().join(socket.into(), &rooms)
     }
 
     /// How others get in.
@@ -111,6 +120,16 @@ impl Door {
         let stream = TcpStream::connect(self.addr)?;
         let joined = self.subscribe(stream, rooms, Some(since));
         joined.map_err(io::Error::other)
+    }
+
+    pub(crate) fn addr(self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The socket of a client that has joined rooms.
+    pub(crate) fn join(self, stream: TcpStream, rooms: &[&str]) -> io::Result<TcpStream> {
+        let joined = self.subscribe(stream, rooms, None);
+        Ok(joined.map_err(io::Error::other)?.0)
     }
 
     fn subscribe(
@@ -148,8 +167,7 @@ impl Target for Daemon {
     fn connect(&self, room: usize) -> io::Result<TcpStream> {
         let room = format!("product:{}", Shop::product(room));
         let stream = TcpStream::connect(self.addr)?;
-        let joined = self.door().subscribe(stream, &[&room], None);
-        Ok(joined.map_err(io::Error::other)?.0)
+        self.door().join(stream, &[&room])
     }
 
     fn change(&mut self, room: usize) -> io::Result<()> {

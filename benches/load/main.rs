@@ -18,6 +18,7 @@ mod process;
 mod reader;
 mod report;
 mod shop;
+mod slowloris;
 mod storm;
 
 use std::{env, io, path::Path, time::Duration};
@@ -58,6 +59,10 @@ fn main() -> io::Result<()> {
     if env::args().any(|arg| arg == storm::ARGUMENT) {
         process::raise_open_files();
         return storm::survive(Path::new(PGBELL), &Shop::open()?);
+    }
+    if env::args().any(|arg| arg == slowloris::ARGUMENT) {
+        process::raise_open_files();
+        return slowloris::withstand(Path::new(PGBELL), &Shop::open()?);
     }
     if let Some(frame) = env::args().skip_while(|arg| arg != bare::ARGUMENT).nth(1) {
         return bare::serve(frame.parse().map_err(io::Error::other)?);

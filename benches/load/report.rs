@@ -126,6 +126,84 @@ pub(crate) fn storm(clients: usize, took: Duration, answers: &BTreeMap<String, u
     );
 }
 
+/// How long clients took to connect, how many others were cut off meanwhile and why, and the daemon's memory
+/// in KiB at the end of each round.
+pub(crate) struct Knocks {
+    name: &'static str,
+    rounds: Vec<Vec<Duration>>,
+    resident: Vec<u64>,
+    cut: BTreeMap<String, i64>,
+}
+
+impl Knocks {
+    pub(crate) fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            rounds: Vec::new(),
+            resident: Vec::new(),
+            cut: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn add(&mut self, calls: Vec<Duration>, resident: u64) {
+        self.rounds.push(calls);
+        self.resident.push(resident);
+    }
+
+    pub(crate) fn cut_before(&mut self, metrics: &str) {
+        self.count(metrics, -1);
+    }
+
+    pub(crate) fn cut_after(&mut self, metrics: &str) {
+        self.count(metrics, 1);
+    }
+
+    fn count(&mut self, metrics: &str, sign: i64) {
+        for line in metrics.lines() {
+            let found = line.strip_prefix("pgbell_cut_connections_total{reason=\"");
+            let Some((reason, count)) = found.and_then(|found| found.split_once("\"} ")) else {
+                continue;
+            };
+            *self.cut.entry(reason.to_owned()).or_default() +=
+                sign * count.parse::<i64>().unwrap_or(0);
+        }
+    }
+
+    fn quantile(&self, nth: f64) -> f64 {
+        let all: Vec<f64> = self.rounds.concat().into_iter().map(micros).collect();
+        quantile(&all, nth)
+    }
+
+    fn p99s(&self) -> Vec<String> {
+        let p99 = |calls: &Vec<Duration>| {
+            let calls: Vec<f64> = calls.iter().copied().map(micros).collect();
+            millis(quantile(&calls, 0.99))
+        };
+        self.rounds.iter().map(p99).collect()
+    }
+
+    fn print(&self) {
+        println!(
+            "  {:<22} connect p50 {:>8}   p99 {:>9}   max {:>9}   p99 by round {}   {} calls   RSS {:?} KiB   cut {:?}",
+            self.name,
+            millis(self.quantile(0.5)),
+            millis(self.quantile(0.99)),
+            millis(self.quantile(1.0)),
+            self.p99s().join(", "),
+            self.rounds.iter().map(Vec::len).sum::<usize>(),
+            self.resident,
+            self.cut,
+        );
+    }
+}
+
+/// Of peace, and beside each attack.
+pub(crate) fn knocks(peace: &Knocks, beside: &[Knocks], before: u64, after: u64) {
+    peace.print();
+    beside.iter().for_each(Knocks::print);
+    println!("  RSS of pgbell {before} KiB before, {after} KiB in the end");
+}
+
 pub(crate) fn memory(connections: usize, kib: f64) {
     println!("memory: {connections} idle connections, each in a room of its own");
     println!("  pgbell       {kib:.2} KiB of RSS per connection");

@@ -22,7 +22,7 @@ use crate::telemetry::{Metrics, Reason};
 /// Open files that connections leave to the rest: the database's connections, the log, the runtime.
 const RESERVED_FILES: usize = 64;
 /// Time between looks at who keeps a place for HTTP without a word, while others wait for one.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// Where files are short, this part of them is for connections that speak HTTP.
 const HTTP_PART: usize = 4;
 

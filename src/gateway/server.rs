@@ -153,7 +153,7 @@ impl Server {
     fn receive(&self, (stream, peer): (TcpStream, IpAddr), (seat, place): Places) {
         let now = Instant::now();
         let entered = match &self.visitors {
-            Some(visitors) => visitors.enter(None, now).ok_or("operator"),
+            Some(visitors) => visitors.enter(None, false, now).ok_or("operator"),
             None => self.gateway.edge.enter(peer, now),
         };
         match entered {

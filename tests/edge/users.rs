@@ -26,6 +26,13 @@ async fn come(site: &Site, headers: &[(&'static str, String)]) -> (String, Clien
     (told.unwrap_or_else(|| first["closed"].to_string()), client)
 }
 
+/// Waits until there is a place again.
+async fn gets_in(what: &str, site: &Site, token: &str) {
+    let headers = in_header(token);
+    let freed = async { while Box::pin(come(site, &headers)).await.0 != "welcome" {} };
+    soon(what, freed).await;
+}
+
 fn in_header(token: &str) -> Vec<(&'static str, String)> {
     vec![("authorization", format!("Bearer {token}"))]
 }
@@ -79,11 +86,9 @@ async fn a_user_with_as_many_connections_as_they_may_have_is_told_and_others_are
         assert_eq!(answer["type"], "authenticated", "it has its place already");
     }
     drop(first);
-    let freed = async { while come(&site, &in_header(&anna)).await.0 != "welcome" {} };
-    soon("the place that was given back", Box::pin(freed)).await;
+    gets_in("the place that was given back", &site, &anna).await;
     drop(third);
-    let freed = async { while come(&site, &in_header(&anna)).await.0 != "welcome" {} };
-    soon("the place of who had said it in a message", Box::pin(freed)).await;
+    gets_in("the place of who had said it in a message", &site, &anna).await;
 }
 
 #[tokio::test]
@@ -109,6 +114,5 @@ async fn a_users_streams_count_as_their_sockets_do() {
     other.next_of("subscribed").await;
     assert_eq!(second.subscribe(&["product:1"]).await["type"], "subscribed");
     drop(first);
-    let freed = async { while come(&site, &in_header(&anna)).await.0 != "welcome" {} };
-    soon("the place of the stream", Box::pin(freed)).await;
+    gets_in("the place of the stream", &site, &anna).await;
 }

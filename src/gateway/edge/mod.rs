@@ -103,11 +103,13 @@ impl Edge {
     /// # Errors
     /// The limit that it would exceed.
     pub(super) fn enter(&self, peer: IpAddr, now: Instant) -> Result<Visitor, &'static str> {
-        let holder = self.holder(peer).filter(|_| !self.is_proxy(peer));
-        if holder.is_some_and(|holder| self.arrivals.take(holder, now).is_err()) {
+        let is_proxy = self.is_proxy(peer);
+        let limited = self.holder(peer).filter(|_| !is_proxy);
+        if limited.is_some_and(|holder| self.arrivals.take(holder, now).is_err()) {
             return Err("connection_rate");
         }
-        let visitor = self.visitors.enter(holder, now);
+        let holder = (!is_proxy).then(|| Holder::of(peer));
+        let visitor = self.visitors.enter(holder, limited.is_some(), now);
         visitor.ok_or("max_http_connections_per_address")
     }
 

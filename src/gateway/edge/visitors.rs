@@ -2,7 +2,8 @@
 //!
 //! Places for connections that speak HTTP are few. A client that says at once what it wants is gone
 //! from them in a moment; who drips its request byte by byte, or says nothing, would keep one until its
-//! deadline. So whoever has been silent for longest goes first when a place is needed.
+//! deadline. So whoever has been silent for longest goes first when a place is needed, and sooner
+//! where an address has a crowd of those: thousands of connections that say nothing come from few addresses.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -19,6 +20,9 @@ use super::network::Holder;
 
 /// A client may be silent for this long whoever else wants its place: far away, or on a bad line.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// More silent ones of an address than a household has are a crowd, of which each may be silent for less.
+const CROWD: usize = 8;
+const PATIENCE_WITH_CROWDS: Duration = Duration::from_millis(100);
 
 /// Everybody who speaks HTTP. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -73,17 +77,18 @@ impl Visitors {
         }
     }
 
-    /// One more, whose address is counted if it has a `holder`. Where that has as many as it may, the
-    /// one of them that has been silent for longest goes; without such a one, nobody comes.
+    /// One more, whose address is counted if it has a `holder`. Where that is limited and has as many as
+    /// it may, the one of them that has been silent for longest goes; without such a one, nobody comes.
     pub(in crate::gateway) fn enter(
         &self,
         holder: Option<Holder>,
+        is_limited: bool,
         now: Instant,
     ) -> Option<Visitor> {
         let mut state = self.lock();
         if let Some(holder) = holder {
             let held = state.holders.entry(holder).or_default();
-            if held.count >= self.most {
+            if is_limited && held.count >= self.most {
                 let longest = held.silent.first().copied()?;
                 state.send_away(longest);
             }
@@ -100,12 +105,14 @@ impl Visitors {
         Some(visitor)
     }
 
-    /// Sends away whoever has been silent for longest, if that is long.
+    /// Sends away who has been silent for longest in any crowd, or else of all, if that is long.
     pub(in crate::gateway) fn make_room(&self, now: Instant) {
         let mut state = self.lock();
-        let longest = state.silent.first_key_value();
-        let late = longest.filter(|(_, silent)| silent.since + PATIENCE <= now);
-        if let Some(number) = late.map(|(number, _)| *number) {
+        let late = state.latest_of_crowds(now).or_else(|| {
+            let (number, silent) = state.silent.first_key_value()?;
+            (silent.since + PATIENCE <= now).then_some(*number)
+        });
+        if let Some(number) = late {
             state.send_away(number);
         }
     }
@@ -116,6 +123,17 @@ impl Visitors {
 }
 
 impl State {
+    /// Who has been silent for longest in any crowd, if that is long.
+    fn latest_of_crowds(&self, now: Instant) -> Option<u64> {
+        let crowds = self
+            .holders
+            .values()
+            .filter(|held| held.silent.len() > CROWD);
+        let number = crowds.filter_map(|held| held.silent.first()).min()?;
+        let since = self.silent.get(number)?.since;
+        (since + PATIENCE_WITH_CROWDS <= now).then_some(*number)
+    }
+
     fn send_away(&mut self, number: u64) {
         if let Some(silent) = self.forget(number) {
             silent.leave.cancel();
@@ -197,9 +215,9 @@ mod tests {
     #[test]
     fn who_is_silent_for_longest_makes_room_but_not_before_it_had_time() {
         let (visitors, start) = (Visitors::new(10), Instant::now());
-        let first = visitors.enter(None, start).expect("a place");
-        let second = visitors.enter(holder(1), start).expect("a place");
-        let third = visitors.enter(None, start).expect("a place");
+        let first = visitors.enter(None, true, start).expect("a place");
+        let second = visitors.enter(holder(1), true, start).expect("a place");
+        let third = visitors.enter(None, true, start).expect("a place");
         first.speaks();
         visitors.make_room(start);
         assert!(!is_sent_away(&second));
@@ -212,22 +230,49 @@ mod tests {
     }
 
     #[test]
+    fn crowds_make_room_first_and_sooner() {
+        let (visitors, start) = (Visitors::new(100), Instant::now());
+        let alone = visitors.enter(holder(1), true, start).expect("a place");
+        let enter = |number, count| -> Vec<_> {
+            let places = (0..count).map(|_| visitors.enter(holder(number), false, start));
+            places.map(|place| place.expect("a place")).collect()
+        };
+        let (crowd, few) = (enter(2, CROWD + 2), enter(3, CROWD));
+        visitors.make_room(start);
+        let left = |visitors: &[Visitor]| visitors.iter().filter(|v| is_sent_away(v)).count();
+        assert_eq!(left(&crowd), 0, "they have only just come");
+        for _ in 0..5 {
+            visitors.make_room(start + PATIENCE_WITH_CROWDS);
+        }
+        assert!(is_sent_away(&crowd[0]) && is_sent_away(&crowd[1]));
+        assert_eq!(
+            (left(&crowd), left(&few), is_sent_away(&alone)),
+            (2, 0, false)
+        );
+        visitors.make_room(start + PATIENCE);
+        assert!(
+            is_sent_away(&alone),
+            "nobody else has been silent for longer"
+        );
+    }
+
+    #[test]
     fn an_address_that_is_full_makes_room_for_its_own() {
         let (visitors, now) = (Visitors::new(2), Instant::now());
-        let other = visitors.enter(holder(2), now).expect("a place");
-        let first = visitors.enter(holder(1), now).expect("a place");
-        let second = visitors.enter(holder(1), now).expect("a place");
-        let third = visitors.enter(holder(1), now).expect("a place");
+        let other = visitors.enter(holder(2), true, now).expect("a place");
+        let first = visitors.enter(holder(1), true, now).expect("a place");
+        let second = visitors.enter(holder(1), true, now).expect("a place");
+        let third = visitors.enter(holder(1), true, now).expect("a place");
         assert!(is_sent_away(&first) && !is_sent_away(&second) && !is_sent_away(&other));
         drop(first);
         second.speaks();
         third.speaks();
         assert!(
-            visitors.enter(holder(1), now).is_none(),
+            visitors.enter(holder(1), true, now).is_none(),
             "all of them are served"
         );
         drop(second);
-        let fourth = visitors.enter(holder(1), now).expect("a place");
+        let fourth = visitors.enter(holder(1), true, now).expect("a place");
         drop((third, fourth, other));
         let state = visitors.lock();
         assert!(state.holders.is_empty() && state.silent.is_empty());
