@@ -202,15 +202,15 @@ test("a room that is denied is denied, with whatever cursor it was asked for", a
   assert.deepEqual(told.flatMap(({ rooms }) => rooms), ["a:1", "b:1"].map((room) => ({ room, status: "denied" })));
 });
 
-for (const code of ["unauthorized", "token_expired", "not_ready"]) {
+for (const code of ["unauthorized", "token_expired"]) {
   test(`a token that is refused is told as over a WebSocket (${code})`, async (t) => {
     const { told, requests, auth, ask, pass } = setUp(t);
     auth("ada");
     ask(1, "a:1");
     await pass(300);
-    requests[0].answer({ type: "error", id: null, code, message: "no" }, 401);
+    requests[0].answer({ type: "error", id: null, code, message: "no", retryable: false }, 401);
     await pass();
-    assert.deepEqual(told, [{ type: "error", id: 0, code, message: "no" }]);
+    assert.deepEqual(told, [{ type: "error", id: 0, code, message: "no", retryable: false }]);
   });
 }
 
@@ -219,7 +219,7 @@ test("where tokens are not looked at, the stream goes on without", async (t) => 
   auth("ada");
   ask(1, "a:1");
   await pass(300);
-  requests[0].answer({ type: "error", id: null, code: "bad_request", message: "open" }, 400);
+  requests[0].answer({ type: "error", id: null, code: "bad_request", message: "open", retryable: false }, 400);
   await pass();
   assert.deepEqual(streams.map(({ url }) => url), ["http://bell.test/events?rooms=a:1,"]);
 });
@@ -228,15 +228,17 @@ for (const [what, happens] of [
   ["the network fails", ({ reject }) => reject(new TypeError("fetch failed"))],
   ["somebody else answers", ({ resolve }) => resolve(new Response("<h1>Bad Gateway</h1>", { status: 502 }))],
   ["nobody answers in time", () => {}],
+  ["there are too many", ({ answer }) => answer({ type: "error", code: "rate_limited", message: "later", retryable: true }, 429)],
+  ["nobody can check the token", ({ answer }) => answer({ type: "error", code: "not_ready", message: "later", retryable: true }, 503)],
 ]) {
   test(`a ticket that cannot be had is a connection that is lost (${what})`, async (t) => {
-    const { streams, requests, ends, auth, ask, pass } = setUp(t);
+    const { told, streams, requests, ends, auth, ask, pass } = setUp(t);
     auth("ada");
     ask(1, "a:1");
     await pass(300);
     happens(requests[0]);
     await pass(11_000);
-    assert.deepEqual([ends, streams.length, requests[0].signal.aborted], [[1006], 0, true]);
+    assert.deepEqual([ends, streams.length, told.length, requests[0].signal.aborted], [[1006], 0, 0, true]);
   });
 }
 

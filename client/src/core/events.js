@@ -92,10 +92,13 @@ export function openEvents(url, options, timers, ears, openSocket, leave) {
     trying.set(wake, TRIAL_MS);
   }
 
-  /** Opens the stream anew, with a ticket where there is a token. The one before goes on until that has come. */
+  /**
+   * Opens the stream anew, with a ticket where there is a token. The one before goes on until that has come. What becomes of
+   * the token is answered to 0, the id that the client gives it.
+   */
   async function restart() {
-    if (!auth) return open("");
     const mine = auth;
+    if (!mine) return open("");
     // The stream of a ticket that is under way has all that is wanted by then.
     if (asking === mine) return;
     asking = mine;
@@ -105,16 +108,16 @@ export function openEvents(url, options, timers, ears, openSocket, leave) {
     asking = undefined;
     waiting.clear();
     if (answer?.ticket) {
-      say({ type: "authenticated", id: mine.id });
+      say({ type: "authenticated", id: 0 });
       open(`&ticket=${encode(answer.ticket)}`);
-    } else if (answer?.code) {
+    } else if (answer?.retryable === false) {
       // Whether the link is to end is decided by who has it. Where tokens are not looked at, it goes on without.
-      say({ ...answer, id: mine.id });
+      say({ ...answer, id: 0 });
       isOver || open("");
     } else lose();
   }
 
-  /** A ticket, or an error of the daemon; nothing where neither can be had. @param {string} token @returns {Promise<any>} */
+  /** A ticket, or an error of the daemon, which may pass; nothing where neither can be had. @param {string} token @returns {Promise<any>} */
   async function askTicket(token) {
     const ask = options.fetch ?? fetch;
     const headers = { authorization: `Bearer ${token}` };

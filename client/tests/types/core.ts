@@ -4,6 +4,9 @@ import { createMockServer } from "pgbell/testing";
 
 const { url, WebSocket } = createMockServer();
 export const client: Client = createClient({ url, WebSocket, getToken: async ({ reason }) => (reason === "connect" ? "token" : null) });
+const { EventSource, fetch } = createMockServer({ authenticate: (token) => (token === "token" ? "ada" : null) });
+createClient({ url, EventSource, fetch, transport: "sse", getToken: () => "token" });
+createClient({ fetch: globalThis.fetch, EventSource: globalThis.EventSource });
 
 const id: number | string = 42;
 client.subscribe(`product:${id}`, (notice) => {
