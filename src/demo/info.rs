@@ -35,7 +35,7 @@ pub(super) fn welcome(psql: &str, shop: SocketAddr, daemon: SocketAddr) -> Strin
            update products set price = price + 1 where id = 1;
   changes  pgbell sub product:1{url}
   open     every room, every origin, console, /health and /metrics, to whoever reaches
-           these addresses; what is not a demo has rules: docs/security.md
+           these addresses; what is not a demo has rules: docs/access.md
   stop     Ctrl-C
 
 "

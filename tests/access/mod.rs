@@ -18,7 +18,7 @@ use pgbell::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{client::Client, daemon::Daemon, database::Database};
+use crate::support::{client::Client, daemon::Daemon, database::Database, soon};
 
 /// What tokens are signed with; found in no log.
 pub(crate) const SECRET: &str = "canary-7f3a-canary-7f3a-canary-7f3a";
@@ -120,14 +120,17 @@ pub(crate) async fn join(client: &mut Client, rooms: &[&str]) -> Vec<String> {
 
 /// Waits for the end of a connection; says its code, and what was told before.
 pub(crate) async fn end(client: &mut Client) -> (Value, Vec<Value>) {
-    let mut told = Vec::new();
-    loop {
-        let next = client.next().await;
-        if next.get("closed").is_some() || next.get("ended").is_some() {
-            return (next["closed"].clone(), told);
+    let ended = async {
+        let mut told = Vec::new();
+        loop {
+            let next = client.next().await;
+            if next.get("closed").is_some() || next.get("ended").is_some() {
+                return (next["closed"].clone(), told);
+            }
+            told.push(next);
         }
-        told.push(next);
-    }
+    };
+    soon("the end of a connection", ended).await
 }
 
 pub(crate) fn rule(room: &str) -> RoomRule {
