@@ -19,16 +19,22 @@ pub(super) async fn livez() -> &'static str {
     "ok\n"
 }
 
-/// Changes arrive and connections are accepted. Fast to fail; open connections stay open.
-pub(super) async fn readyz(State(gateway): State<Gateway>) -> (StatusCode, String) {
+/// Changes arrive and connections are accepted. Fast to fail; open connections stay open. What exactly is
+/// wrong, and what is noteworthy, is for the operator: there are names of tables and hosts in it.
+pub(super) fn readyz(gateway: &Gateway, with_details: bool) -> (StatusCode, String) {
     let status = gateway.status.borrow().clone();
-    match overall(&gateway, &status) {
-        Overall::Ok => (StatusCode::OK, fine(&status)),
+    match overall(gateway, &status) {
+        Overall::Ok if with_details => (StatusCode::OK, fine(&status)),
+        Overall::Ok => (StatusCode::OK, "ok\n".into()),
         Overall::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining\n".into()),
         Overall::Starting | Overall::Degraded => {
-            let problem = status
-                .problem
-                .unwrap_or_else(|| "the first connection is being made".into());
+            let problem = match status.problem.filter(|_| with_details) {
+                Some(problem) => problem,
+                None if status.state == DatabaseState::Connecting => {
+                    "the first connection is being made".into()
+                }
+                None => "nothing is heard from it now; the operator sees why".into(),
+            };
             (
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!("database: {problem}\n"),

@@ -2,6 +2,7 @@
 
 use axum::{
     Router,
+    extract::{Request, State},
     middleware::{from_fn_with_state, map_response},
     routing::{get, post},
 };
@@ -10,7 +11,7 @@ use axum::{
 use super::echo;
 use super::{
     Gateway, client, console,
-    edge::{operator_only, pages_that_may, protect},
+    edge::{is_operators, operator_only, pages_that_may, protect},
     events, health, ticket, upgrade,
 };
 
@@ -26,6 +27,13 @@ pub(super) enum Purpose {
 /// Every path of a listener.
 pub(super) fn router(gateway: Gateway, purpose: Purpose) -> Router {
     let has_own = gateway.config.admin.listen.is_some();
+    let tells_operators = purpose == Purpose::Operator || !has_own;
+    let readyz = async move |State(gateway): State<Gateway>, request: Request| {
+        health::readyz(
+            &gateway,
+            tells_operators && is_operators(&gateway, &request),
+        )
+    };
     let router = match purpose {
         Purpose::Clients if has_own => clients(&gateway),
         Purpose::Clients => clients(&gateway).merge(operator(&gateway)),
@@ -36,7 +44,7 @@ pub(super) fn router(gateway: Gateway, purpose: Purpose) -> Router {
     let router = router.merge(echo::router(&gateway));
     router
         .route("/livez", get(health::livez))
-        .route("/readyz", get(health::readyz))
+        .route("/readyz", get(readyz))
         .layer(map_response(protect))
         .with_state(gateway)
 }

@@ -42,6 +42,32 @@ async fn a_daemon_that_is_not_open_shows_it_to_programs_on_its_machine_alone() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_the_database_is_told_to_the_operator_and_to_others_that_something_is() {
+    let database = Database::with_shop().await;
+    let daemon = Daemon::with(&database, |config| config.access.open = false).await;
+    database
+        .run("alter table products disable trigger pgbell_products_update")
+        .await;
+    let through_a_proxy = "X-Forwarded-For: 203.0.113.7\r\n";
+    let noticed = async { while !daemon.ask("GET", "/readyz", "").await.contains("drift:") {} };
+    soon("a finding about a trigger", noticed).await;
+    let others = daemon.ask("GET", "/readyz", through_a_proxy).await;
+    assert!(others.ends_with("\r\n\r\nok\n"), "{others}");
+    database.run("drop schema pgbell cascade").await;
+    let lost = async { while !daemon.ask("GET", "/readyz", "").await.contains(" 503 ") {} };
+    soon("the end of the log", lost).await;
+    let (told, others) = (
+        daemon.ask("GET", "/readyz", "").await,
+        daemon.ask("GET", "/readyz", through_a_proxy).await,
+    );
+    assert!(told.contains("install"), "{told}");
+    assert!(
+        others.contains("the operator sees why") && !others.contains("install"),
+        "{others}"
+    );
+}
+
+#[tokio::test]
 async fn with_a_token_only_who_sends_it_sees_more_than_the_page_that_asks_for_it() {
     let database = Database::with_shop().await;
     let daemon = Daemon::with(&database, |config| {

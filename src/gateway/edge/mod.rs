@@ -28,7 +28,7 @@ pub use operator::AdminConfig;
 pub(super) use bucket::Rate;
 pub(super) use headers::{pages_that_may, protect};
 pub(super) use network::{Holder, Network};
-pub(super) use operator::{Operator, operator_only};
+pub(super) use operator::{Operator, is_operators, operator_only};
 pub(super) use origins::{Caller, Origins, is_origin};
 pub(super) use pace::{Pace, Paces, Pacing};
 pub(super) use shares::{Share, Shares};

@@ -38,6 +38,9 @@ const GUESSES: Rate = Rate {
 pub(in crate::gateway) enum Operator {
     /// Whoever gets this far.
     Anybody,
+    /// Whoever reaches the listener on this machine under an address of this machine, which a page cannot give
+    /// another name.
+    Neighbours,
     /// Who knows the token, at an address that has not guessed too often.
     Knowing(Secret, Rates<Holder>),
     /// Programs on this machine.
@@ -48,10 +51,14 @@ impl Operator {
     pub(super) fn new(config: &AdminConfig, open: bool) -> Self {
         if !config.token.reveal().is_empty() {
             Self::Knowing(config.token.clone(), Rates::new(GUESSES, MOST_ADDRESSES))
-        } else if open || config.listen.is_some() {
+        } else if open {
             Self::Anybody
         } else {
-            Self::Local
+            match config.listen {
+                Some(listen) if listen.ip().is_loopback() => Self::Neighbours,
+                Some(_) => Self::Anybody,
+                None => Self::Local,
+            }
         }
     }
 
@@ -70,6 +77,8 @@ impl Operator {
     ) -> Result<(), Denial> {
         match self {
             Self::Anybody => Ok(()),
+            Self::Neighbours if is_here(headers) => Ok(()),
+            Self::Neighbours => Err(Denial::Name),
             Self::Local if is_local(peer, headers) => Ok(()),
             Self::Local => Err(Denial::Place),
             Self::Knowing(..) if !headers.contains_key(header::AUTHORIZATION) => Err(Denial::Token),
@@ -94,13 +103,14 @@ enum Denial {
     /// Too many wrong ones; no other is looked at for this long.
     Guesses(Duration),
     Place,
+    Name,
 }
 
 impl Denial {
     /// As it is counted.
     fn reason(self) -> Reason {
         Reason::new(match self {
-            Self::Token | Self::Place => "not_the_operator",
+            Self::Token | Self::Place | Self::Name => "not_the_operator",
             Self::Guesses(_) => "too_many_guesses",
         })
     }
@@ -127,6 +137,11 @@ impl IntoResponse for Denial {
                             under an address such as http://127.0.0.1:8787\n";
                 (StatusCode::FORBIDDEN, text).into_response()
             }
+            Self::Name => {
+                let text = "this is for the operator: without gateway.admin.token it is seen \
+                            under an address of this machine alone, such as http://127.0.0.1:8788\n";
+                (StatusCode::FORBIDDEN, text).into_response()
+            }
         }
     }
 }
@@ -137,12 +152,7 @@ pub(in crate::gateway) async fn operator_only(
     request: Request,
     next: Next,
 ) -> Response {
-    let peer = request.extensions().get::<Peer>();
-    let nowhere = IpAddr::from([0, 0, 0, 0]);
-    let peer = peer.map_or(nowhere, |peer| peer.0);
-    let (edge, headers) = (&gateway.edge, request.headers());
-    let client = edge.client(peer, headers);
-    match edge.operator.judge(peer, client, headers, Instant::now()) {
+    match judge(&gateway, &request) {
         Ok(()) => next.run(request).await,
         Err(denial) => {
             let refused = &gateway.metrics.refused_requests;
@@ -150,6 +160,20 @@ pub(in crate::gateway) async fn operator_only(
             denial.into_response()
         }
     }
+}
+
+/// Whether a request is the operator's. A wrong token counts as a guess.
+pub(in crate::gateway) fn is_operators(gateway: &Gateway, request: &Request) -> bool {
+    judge(gateway, request).is_ok()
+}
+
+fn judge(gateway: &Gateway, request: &Request) -> Result<(), Denial> {
+    let peer = request.extensions().get::<Peer>();
+    let nowhere = IpAddr::from([0, 0, 0, 0]);
+    let peer = peer.map_or(nowhere, |peer| peer.0);
+    let (edge, headers) = (&gateway.edge, request.headers());
+    let client = edge.client(peer, headers);
+    edge.operator.judge(peer, client, headers, Instant::now())
 }
 
 fn knows(headers: &HeaderMap, token: &Secret) -> bool {
@@ -171,12 +195,16 @@ fn is_local(peer: IpAddr, headers: &HeaderMap) -> bool {
         HeaderName::from_static("x-forwarded-for"),
         HeaderName::from_static("x-real-ip"),
     ];
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
     peer.to_canonical().is_loopback()
         && !FORWARDED.iter().any(|name| headers.contains_key(name))
-        && host.is_some_and(names_this_machine)
+        && is_here(headers)
+}
+
+/// Whether a request is made to an address of this machine.
+fn is_here(headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST);
+    let host = host.and_then(|host| host.to_str().ok());
+    host.is_some_and(names_this_machine)
 }
 
 fn names_this_machine(host: &str) -> bool {
@@ -323,16 +351,21 @@ mod tests {
     }
 
     #[test]
-    fn an_open_daemon_and_a_listener_of_its_own_are_for_whoever_gets_there() {
-        let own = AdminConfig {
-            listen: Some(([127, 0, 0, 1], 8788).into()),
+    fn an_open_daemon_is_for_whoever_gets_there_and_so_is_a_listener_that_others_reach() {
+        let listen = |address: [u8; 4]| AdminConfig {
+            listen: Some((address, 8788).into()),
             ..AdminConfig::default()
         };
+        let renamed = headers(&[("host", "evil.example:8788")]);
         for operator in [
-            Operator::new(&own, false),
+            Operator::new(&listen([10, 0, 0, 1]), false),
             Operator::new(&AdminConfig::default(), true),
         ] {
-            assert!(matches!(operator, Operator::Anybody));
+            assert_eq!(judged(&operator, [10, 0, 0, 2], &renamed), Ok(()));
         }
+        let here = Operator::new(&listen([127, 0, 0, 1]), false);
+        assert_eq!(judged(&here, [127, 0, 0, 1], &renamed), Err(Denial::Name));
+        let named = headers(&[("host", "localhost:8788"), ("x-forwarded-for", "10.0.0.2")]);
+        assert_eq!(judged(&here, [127, 0, 0, 1], &named), Ok(()));
     }
 }
