@@ -149,8 +149,11 @@ pub enum ServerMessage<'a> {
     Revoked {
         /// The room.
         room: &'a Room,
-        /// `forbidden`: it may not be; `not_ready` or `rate_limited`: nobody could tell, so it may ask again.
+        /// `forbidden`: it may not be; `not_ready` or `rate_limited`: nobody could tell.
         code: ErrorCode,
+        /// When to ask to join again, where nobody could tell.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u64>,
     },
     /// The connection is closed unless a newer token comes.
     TokenExpiring {
@@ -264,6 +267,18 @@ pub struct RoomStatus {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// When to ask again, where nobody could tell whether the client may join.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+}
+
+/// When to ask again where nobody could tell: not all who ask at the same time.
+const RETRY_MS: std::ops::Range<u64> = 1_000..4_000;
+
+/// When to ask to join a room again, if `code` says that nobody could tell.
+pub(crate) fn retry_after_ms(code: ErrorCode) -> Option<u64> {
+    let may_pass = matches!(code, ErrorCode::NotReady | ErrorCode::RateLimited);
+    may_pass.then(|| fastrand::u64(RETRY_MS))
 }
 
 impl RoomStatus {
@@ -274,6 +289,7 @@ impl RoomStatus {
             status,
             code: None,
             message: None,
+            retry_after_ms: None,
         }
     }
 
@@ -284,6 +300,7 @@ impl RoomStatus {
             status: Standing::Resync,
             code: Some(ErrorCode::CursorUnrecoverable),
             message: Some(message.into()),
+            retry_after_ms: None,
         }
     }
 
@@ -305,6 +322,7 @@ impl RoomStatus {
             status: Standing::Denied,
             code: Some(code),
             message: Some(message.into()),
+            retry_after_ms: retry_after_ms(code),
         }
     }
 }

@@ -94,6 +94,8 @@ export interface RoomStatus {
   code?: ErrorCode;
   /** What to do about it. */
   message?: string;
+  /** When to ask again, where nobody could tell whether the client may join. */
+  retry_after_ms?: number;
 }
 
 /** How a room stands. */
@@ -227,8 +229,10 @@ export type ServerMessage =
       type: "revoked";
       /** The room. */
       room: string;
-      /** `forbidden`: it may not be; `not_ready` or `rate_limited`: nobody could tell, so it may ask again. */
+      /** `forbidden`: it may not be; `not_ready` or `rate_limited`: nobody could tell. */
       code: ErrorCode;
+      /** When to ask to join again, where nobody could tell. */
+      retry_after_ms?: number;
     }
   /** The connection is closed unless a newer token comes. */
   | {

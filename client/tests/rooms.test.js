@@ -20,6 +20,30 @@ test("a denied room says so, spoils nothing else, and is asked for again by anot
   assert.deepEqual(states, ["joining", "denied", "joining", "live"]);
 });
 
+test("a room of which nobody can tell whether it may be joined stays wanted, and is asked for until somebody can", async (t) => {
+  const { server, client, pass, errors } = setUp(t);
+  let told = 0;
+  server.deny("order:7", "not_ready");
+  client.subscribe(["order:7", "product:1"], () => told++);
+  await pass(5000);
+  assert.equal(client.getRoom("order:7").state, "joining");
+  assert.equal(client.getStatus().live, true, "the other rooms are");
+  const asked = sent(server, "subscribe").length;
+  assert.ok(asked > 3 && asked < 8, `asked ${asked} times`);
+  server.allow("order:7");
+  await pass(1500);
+  assert.equal(client.getRoom("order:7").state, "live");
+  server.revoke("order:7", "rate_limited");
+  await pass(10);
+  assert.equal(client.getRoom("order:7").state, "joining");
+  server.allow("order:7");
+  server.emit("order:7", { entity: "order", id: "7" });
+  await pass(1500);
+  assert.equal(client.getRoom("order:7").state, "live");
+  assert.equal(told, 1, "what changed meanwhile");
+  assert.deepEqual(errors, []);
+});
+
 test("a revoked room is told, and its listeners hear nothing more", async (t) => {
   const { server, client, pass } = setUp(t);
   let told = 0;

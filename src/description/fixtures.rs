@@ -168,6 +168,7 @@ fn messages<'a>(product: &'a Room, changes: &'a [Folded]) -> Vec<(&'a str, Serve
             ServerMessage::Revoked {
                 room: product,
                 code: ErrorCode::Forbidden,
+                retry_after_ms: None,
             },
         ),
         (

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     access::Decision,
     invalidation::{Folded, Invalidation},
-    protocol::{ErrorCode, RoomStatus, ServerMessage},
+    protocol::{ErrorCode, RoomStatus, ServerMessage, retry_after_ms},
     room::{Room, Target},
 };
 
@@ -26,7 +26,13 @@ impl Hub {
         if let Some(empty) = self.registry.unsubscribe(key, room.as_str()) {
             self.memory.leave(&empty, Instant::now());
         }
-        self.send(key, Frame::message(&ServerMessage::Revoked { room, code }));
+        let retry_after_ms = retry_after_ms(code);
+        let revoked = ServerMessage::Revoked {
+            room,
+            code,
+            retry_after_ms,
+        };
+        self.send(key, Frame::message(&revoked));
         self.count_revocation("room");
     }
 

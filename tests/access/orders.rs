@@ -225,6 +225,9 @@ async fn errors_and_slowness_let_nobody_in_and_are_not_remembered() {
             "{does}"
         );
     }
+    let told = anna.subscribe(&["gate:1", "product:1"]).await;
+    let wait = |place: usize| told["rooms"][place]["retry_after_ms"].as_u64();
+    assert!(wait(0).is_some_and(|wait| wait >= 1_000) && wait(1).is_none());
     site.database.run("update gate set does = 'open'").await;
     assert_eq!(join(&mut anna, &["gate:1"]).await, ["gate:1 live"]);
 }

@@ -168,7 +168,7 @@ export function createConnection(options, transports, on) {
   /** @param {any} message */
   function welcomed({ heartbeat_ms }) {
     isWelcomed = wasConnected = true;
-    patience = GRACE_MS + (heartbeat_ms > 0 ? heartbeat_ms : 25_000);
+    patience = GRACE_MS + (heartbeat_ms || 25_000);
     code = reason = undefined;
     show("connected");
     idle();
@@ -181,7 +181,7 @@ export function createConnection(options, transports, on) {
       const now = Date.now();
       watch();
       if (now - asked > 2 * WATCH_MS) isHidden() || wake();
-      else if (now > heardAt + patience) down(1006, link ? "silence" : "no token in time");
+      else if (now > heardAt + patience) down(1006, link ? "silence" : "no token");
     }, WATCH_MS);
   }
 

@@ -179,7 +179,7 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
     if (!send) return;
     lastFlush = Date.now();
     // Leaving makes space for others, and who was left and is wanted again is left first.
-    const isLeaving = departed.size > 0;
+    const isLeaving = departed.size;
     const { since, rooms: wanted } = isLeaving ? { rooms: [...departed] } : firstGroup(unasked());
     if (!wanted.length) return;
     const most = Math.max(Math.min(limits.rooms_per_message, limits.message_bytes / LONGEST_ROOM - 1) | 0, 1);
@@ -240,7 +240,7 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
       if (isPassing(reply)) continue;
       unsettled.delete(room);
       const answer = answers.get(room.name) ?? reply;
-      if (/^(live|replayed|resync)$/.test(answer.status)) entered(room, answer.status);
+      if (/live|replayed|resync/.test(answer.status)) entered(room, answer.status);
       else deny(room, "denied", answer);
     }
   }
@@ -272,8 +272,13 @@ export function createRooms(options, { emit, fail, has }, timers, onChange) {
     }
   }
 
-  /** @type {(room: Room, state: "denied" | "revoked", why: {code?: string, message?: string}) => void} */
-  function deny(room, state, { code = "internal", message = "" }) {
+  /** @type {(room: Room, state: "denied" | "revoked", why: {code?: string, message?: string, retry_after_ms?: number}) => void} */
+  function deny(room, state, { retry_after_ms, code = "internal", message = "" }) {
+    if (retry_after_ms) {
+      // Nobody could tell whether it may be joined: that passes.
+      setState(room, "joining");
+      return plan(retry_after_ms);
+    }
     setState(room, state, { code, message });
     fail(Object.assign(new Error(`${room.name} is ${state}: ${code} ${message}`), { room: room.name, code }));
   }

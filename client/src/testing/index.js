@@ -7,7 +7,7 @@
  * @import { Wire } from "./sockets.js"
  */
 import { createMemory } from "./memory.js";
-import { UNAUTHORIZED, createSession, soon } from "./session.js";
+import { UNAUTHORIZED, createSession, retryAfter, soon } from "./session.js";
 import { createSockets } from "./sockets.js";
 
 /**
@@ -148,7 +148,7 @@ export function createMockServer(options = {}) {
     /** Whoever is in this room is not any more, and may not join it again. */
     revoke(/** @type {string} */ room, /** @type {ErrorCode} */ code = "forbidden") {
       denied.set(room, code);
-      tell({ type: "revoked", room, code }, (session) => session.rooms.delete(room));
+      tell({ type: "revoked", room, code, retry_after_ms: retryAfter(code) }, (session) => session.rooms.delete(room));
     },
 
     /** The tokens of all connections expire, unless they are renewed. */

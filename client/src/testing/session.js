@@ -79,7 +79,7 @@ export function createSession(world, send, close, user = null) {
    */
   function refuse(room, mustBeIn) {
     const code = world.denied.get(room);
-    if (code) return { code, message: "not for you" };
+    if (code) return { code, message: "not for you", retry_after_ms: retryAfter(code) };
     if (!/^[\w.:@/-]{1,128}$/.test(room)) return { code: "bad_room", message: "no name of a room" };
     if (mustBeIn && !rooms.has(room)) return { code: "bad_room", message: "not a room of this connection" };
     if (rooms.size >= world.limits.rooms && !rooms.has(room)) return { code: "limit_exceeded", message: "leave some first" };
@@ -139,3 +139,6 @@ export function createSession(world, send, close, user = null) {
     },
   };
 }
+
+/** When to ask again, if nobody could tell. @param {string} code */
+export const retryAfter = (code) => (["not_ready", "rate_limited"].includes(code) ? 1000 : undefined);
