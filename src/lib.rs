@@ -62,6 +62,7 @@
 //! | 1 | [`access`] | signatures, a client for published keys, tokio-postgres; who may join which room |
 //! | 1 | [`change`], [`interest`], [`catalogue`] | a row of the log, as read; which rooms somebody is in; events and rooms by name |
 //! | 0 | [`database`] | the way to Postgres: URL, sockets, rustls, login |
+//! | 0 | [`https`] | TLS to servers of the web: whom to believe |
 //! | 0 | [`cursor`], [`room`], [`secret`], [`status`], [`telemetry`], [`backoff`], [`sabotage`] | values, counters |
 //!
 //! # Invariants
@@ -102,6 +103,7 @@ pub mod database;
 pub mod demo;
 pub mod gateway;
 pub mod history;
+pub mod https;
 pub mod hub;
 pub mod install;
 pub mod interest;

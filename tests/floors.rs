@@ -14,7 +14,11 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("room", &[]),
     ("sabotage", &[]),
     ("secret", &[]),
-    ("access", &["database", "room", "secret", "telemetry"]),
+    ("https", &[]),
+    (
+        "access",
+        &["database", "https", "room", "secret", "telemetry"],
+    ),
     ("change", &["cursor", "room"]),
     ("status", &[]),
     ("interest", &["room"]),
@@ -133,6 +137,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "cursor",
             "demo",
             "gateway",
+            "https",
             "hub",
             "install",
             "interest",
@@ -146,7 +151,10 @@ const FLOORS: &[(&str, &[&str])] = &[
 const OUTSIDE: &[(&str, &[&str])] = &[
     ("tokio_postgres", &["access", "capture", "database"]),
     ("postgres_protocol", &["database"]),
-    ("tokio_rustls", &["access", "database", "gateway"]),
+    (
+        "tokio_rustls",
+        &["access", "cli", "database", "gateway", "https"],
+    ),
     ("sqlx", &["install", "demo"]),
     ("axum", &["gateway", "demo"]),
     ("figment", &["config"]),

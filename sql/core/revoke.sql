@@ -19,6 +19,11 @@ begin
     if octet_length(subject) between 1 and 256 is not true then
         raise exception 'pgbell.revoke: a subject has 1 to 256 bytes' using errcode = 'invalid_parameter_value';
     end if;
+    if subject = '*' then
+        raise exception 'pgbell.revoke: nobody is called *' using
+            errcode = 'invalid_parameter_value',
+            hint = 'To send everybody away, exchange the key that tokens are signed with.';
+    end if;
     if room !~ '^[A-Za-z0-9_.:@/-]{1,128}$' then
         raise exception 'pgbell.revoke: % is no room', room using errcode = 'invalid_parameter_value';
     end if;

@@ -12,6 +12,9 @@ use std::{
 
 use super::{identity::Digest, rules::Question};
 
+/// Longest time that a no holds.
+const LIFE_OF_NO: Duration = Duration::from_secs(1);
+
 /// What is asked, whoever it is about: the rule and the words of the room.
 type Matter = (usize, Vec<String>);
 
@@ -66,10 +69,20 @@ impl<W: Clone> Answers<W> {
             .and_then(|asked| asked.get(who));
         match entry.map(|entry| &entry.state) {
             Some(State::Asking { waiter, .. }) => Look::Asking(waiter.clone()),
-            Some(State::Known { allowed, at }) if now.duration_since(*at) < self.life => {
+            Some(State::Known { allowed, at })
+                if now.duration_since(*at) < self.life_of(*allowed) =>
+            {
                 Look::Known(*allowed)
             }
             Some(State::Known { .. }) | None => Look::Unknown,
+        }
+    }
+
+    /// A no holds for a moment: who has just been given a right comes at once.
+    fn life_of(&self, allowed: bool) -> Duration {
+        match allowed {
+            true => self.life,
+            false => self.life.min(LIFE_OF_NO),
         }
     }
 
@@ -238,6 +251,11 @@ mod tests {
         };
         assert_eq!(answers.look(&other_rule, &ANNA, now), Look::Unknown);
         assert_eq!(answers.look(&order(7), &ANNA, now + LIFE), Look::Unknown);
+        assert_eq!(
+            answers.look(&order(7), &BEN, now + LIFE_OF_NO),
+            Look::Unknown,
+            "a right may have been given"
+        );
     }
 
     #[test]

@@ -164,7 +164,11 @@ pub(super) fn date(claims: &Claims, name: &'static str) -> Result<Option<Timesta
     let date = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
     match date {
         Some(date) => Ok(Some(date)),
-        None => Err(wrong(name, value, "a number: seconds since 1970".into())),
+        None => Err(wrong(
+            name,
+            value,
+            "a number: seconds since 1970, not milliseconds".into(),
+        )),
     }
 }
 

@@ -102,25 +102,28 @@ impl Access {
     }
 
     fn explain_claims(&self, claims: &Claims, now: Timestamp) -> impl Iterator<Item = Step> {
-        CHECKS.iter().map(move |check| {
-            let outcome = (check.holds)(claims, self.settings(), now);
-            let found = match (
-                check.name,
-                checks::date(claims, check.name),
-                claims.get(check.name),
-            ) {
-                ("exp", Ok(Some(at)), _) => {
-                    format!("{at}, in {:#}", seconds(at.duration_since(now)))
-                }
-                ("nbf", Ok(Some(at)), _) => format!("{at}"),
-                ("iss", _, Some(_)) if self.settings().issuer.is_empty() => {
-                    "not looked at: access.tokens.issuer is empty".into()
-                }
-                (_, _, Some(value)) => shown_value(value),
-                (_, _, None) => "not there, and need not be".into(),
-            };
-            Step::new(check.name, outcome.as_ref().map(|()| found))
-        })
+        CHECKS
+            .iter()
+            .map(move |check| {
+                let outcome = (check.holds)(claims, self.settings(), now);
+                let found = match (
+                    check.name,
+                    checks::date(claims, check.name),
+                    claims.get(check.name),
+                ) {
+                    ("exp", Ok(Some(at)), _) => {
+                        format!("{at}, in {:#}", seconds(at.duration_since(now)))
+                    }
+                    ("nbf", Ok(Some(at)), _) => format!("{at}"),
+                    ("iss", _, Some(_)) if self.settings().issuer.is_empty() => {
+                        "not looked at: access.tokens.issuer is empty".into()
+                    }
+                    (_, _, Some(value)) => shown_value(value),
+                    (_, _, None) => "not there, and need not be".into(),
+                };
+                Step::new(check.name, outcome.as_ref().map(|()| found))
+            })
+            .chain([Step::new("iat", Ok(made_at(claims)))])
     }
 
     /// What each rule says of somebody, or of nobody in particular, and a room.
@@ -143,6 +146,16 @@ impl Access {
                 }
             })
             .collect()
+    }
+}
+
+/// When a token was made, which only a daemon compares: it knows who was revoked.
+fn made_at(claims: &Claims) -> String {
+    match checks::date(claims, "iat") {
+        Ok(Some(at)) => {
+            format!("{at}; good unless its user was revoked since, which is not looked at here")
+        }
+        _ => "not there; good unless its user was ever revoked, which is not looked at here".into(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Fetches one document by HTTP: the only place that knows a client. No redirects, no proxies, no
 //! cookies; one connection per fetch, since there is one every ten minutes.
 
-use std::{io, net::IpAddr, path::Path, pin::pin, sync::Arc, time::Duration};
+use std::{io, net::IpAddr, path::Path, pin::pin, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
@@ -13,14 +13,9 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, select, time::timeout};
-use tokio_rustls::{
-    TlsConnector,
-    rustls::{
-        self, ClientConfig, RootCertStore,
-        crypto::aws_lc_rs,
-        pki_types::{CertificateDer, ServerName, pem::PemObject},
-    },
-};
+use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
+
+use crate::https;
 
 /// Bound on a fetch, from the lookup of the name to the last byte.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
@@ -162,35 +157,8 @@ impl Tls {
                 format!("has no host that a certificate can name: {host:?}"),
             )
         })?;
-        let roots = match ca_file {
-            Some(file) => read_roots(file).map_err(|reason| ("ca_file", reason))?,
-            None => RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        };
-        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error: rustls::Error| ("url", error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self {
-            connector: TlsConnector::from(Arc::new(config)),
-            name,
-        })
-    }
-}
-
-fn read_roots(file: &Path) -> Result<RootCertStore, String> {
-    let pem =
-        std::fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        certificate
-            .ok()
-            .and_then(|certificate| roots.add(certificate).ok())
-            .ok_or_else(|| format!("{} has a certificate that cannot be read", file.display()))?;
-    }
-    match roots.is_empty() {
-        true => Err(format!("{} has no certificate in PEM text", file.display())),
-        false => Ok(roots),
+        let connector = https::connector(ca_file).map_err(|problem| ("ca_file", problem))?;
+        Ok(Self { connector, name })
     }
 }
 

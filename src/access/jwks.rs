@@ -131,7 +131,7 @@ pub(super) enum BadSet {
     NotASet,
     #[error("has {0} keys; more than {MAX_KEYS} are not looked at")]
     TooMany(usize),
-    #[error("has no key that can be used here: {0}")]
+    #[error("has no key that can be used here{0}")]
     NoKey(String),
 }
 
@@ -140,6 +140,16 @@ pub(super) enum BadSet {
 pub(super) struct Set {
     pub(super) keys: Vec<Key>,
     pub(super) passed_over: Vec<String>,
+}
+
+impl Set {
+    /// Why keys were passed over, behind a colon; nothing where none was.
+    fn reasons(&self) -> String {
+        match self.passed_over.as_slice() {
+            [] => String::new(),
+            reasons => format!(": {}", reasons.join("; ")),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -164,7 +174,7 @@ pub(super) fn read(origin: &str, json: &[u8], allowed: &[Algorithm]) -> Result<S
         }
     }
     match set.keys.is_empty() {
-        true => Err(BadSet::NoKey(set.passed_over.join("; "))),
+        true => Err(BadSet::NoKey(set.reasons())),
         false => Ok(set),
     }
 }

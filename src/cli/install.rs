@@ -51,11 +51,14 @@ impl Install {
         }
         let config = self.database.require()?;
         let url = config.database.url.reveal();
-        let installed = match &roles {
-            None => install::install(url).await?,
-            Some(roles) => with_roles(url, roles, password.as_deref()).await?,
+        let (installed, made_up) = match &roles {
+            None => (install::install(url).await?, None),
+            Some(roles) => install::install_with_roles(url, roles, password.as_deref()).await?,
         };
         eprintln!("installed in {}", masked(url));
+        if let Some(roles) = &roles {
+            tell_of_login(url, roles.daemon(), made_up, password.is_some())?;
+        }
         if !installed.told_of_ddl {
             eprintln!(
                 "note: without a superuser there is no event trigger that tells daemons of DDL; they look at the \
@@ -66,22 +69,25 @@ impl Install {
     }
 }
 
-async fn with_roles(
+/// The URL of a new role goes to stdout alone, so that it can be taken from there.
+fn tell_of_login(
     url: &str,
-    roles: &Roles,
-    password: Option<&str>,
-) -> Result<install::Installed, Failure> {
-    let (installed, made_up) = install::install_with_roles(url, roles, password).await?;
-    let daemon = roles.daemon();
-    match (made_up, password) {
-        (Some(password), _) => {
-            eprintln!("role {daemon} is new; this is its URL, and nobody can show it again:");
+    daemon: &str,
+    made_up: Option<String>,
+    is_given: bool,
+) -> Result<(), Failure> {
+    match made_up {
+        Some(password) => {
+            eprintln!("role {daemon} is new; its URL is on stdout, and nobody can show it again");
             output::line(&with_login(url, daemon, &password))?;
         }
-        (None, Some(_)) => eprintln!("role {daemon} has the password of the file"),
-        (None, None) => eprintln!("role {daemon} was there already and keeps its password"),
+        None if is_given => eprintln!("role {daemon} has the password of the file"),
+        None => eprintln!(
+            "role {daemon} was there already and keeps its password, which nobody can show: \
+             --password-file gives it another"
+        ),
     }
-    Ok(installed)
+    Ok(())
 }
 
 fn read_password(file: PathBuf) -> Result<String, Failure> {

@@ -47,13 +47,9 @@ impl Serve {
                 None => App::bind(config)?,
             };
             let address = app.local_addr();
-            let scheme = match app.certificates() {
-                Some(certificates) => {
-                    tokio::spawn(renew(certificates));
-                    "https"
-                }
-                None => "http",
-            };
+            let certificates = app.certificates();
+            let scheme = certificates.as_ref().map_or("http", |_| "https");
+            tokio::spawn(renew(certificates));
             info!(%address, "listening on {scheme}://{address}");
             if let Some(address) = app.operator_addr() {
                 info!(%address, "the operator's paths are on http://{address}");
@@ -97,13 +93,17 @@ fn handed_over() -> Result<Option<Listener>, Failure> {
     Ok(listener)
 }
 
-/// Reads certificate and key again with each SIGHUP.
-async fn renew(certificates: Certificates) {
+/// Reads certificate and key again with each SIGHUP, which ends nothing where there are none.
+async fn renew(certificates: Option<Certificates>) {
     let mut hangups = match signal(SignalKind::hangup()) {
         Ok(hangups) => hangups,
         Err(error) => return warn!(%error, "cannot watch for SIGHUP: TLS files are not read again"),
     };
     while hangups.recv().await.is_some() {
+        let Some(certificates) = &certificates else {
+            info!("nothing is read again on SIGHUP: gateway.tls is not set");
+            continue;
+        };
         match certificates.reload() {
             Ok(()) => info!("the TLS files were read again"),
             Err(error) => warn!(%error, "the TLS files cannot be used; those before stay in use"),
@@ -124,6 +124,9 @@ fn announce(config: &Config) {
         warn!(
             "nobody can join any room: write access.rooms, or set access.open = true for development"
         );
+    }
+    if !config.access.open && config.gateway.origins.is_empty() {
+        warn!("no page of a browser may connect: list those that may in gateway.origins");
     }
     let admin = &config.gateway.admin;
     let is_reachable = admin.listen.is_some_and(|addr| !addr.ip().is_loopback());

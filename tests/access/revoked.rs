@@ -158,6 +158,7 @@ async fn revoking_is_for_those_who_may_and_refuses_what_means_nobody() {
     for call in [
         "revoke(null)",
         "revoke('')",
+        "revoke('*')",
         "revoke(repeat('x', 257))",
         "revoke('anna', 'a room')",
         "recheck('a*')",

@@ -4,6 +4,7 @@ use std::{
     fs,
     net::SocketAddr,
     path::PathBuf,
+    process::Stdio,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -30,7 +31,7 @@ use tokio_rustls::{
 use crate::support::{
     client::Client,
     daemon::{Daemon, get},
-    database::{Database, SELL_ONE},
+    database::{Database, REPRICE, SELL_ONE},
     events::Events,
     program::Program,
     soon,
@@ -264,4 +265,47 @@ async fn files_are_read_again_on_request_and_what_cannot_be_used_changes_nothing
     connected.expect("still the second certificate");
     let ask = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     first.write_all(ask).await.expect("connections go on");
+}
+
+#[tokio::test]
+async fn without_files_to_read_again_a_request_for_it_ends_nothing() {
+    let database = Database::with_shop().await;
+    let mut program = Program::with(&database, &[]).await;
+    program.signal(Signal::SIGHUP);
+    program.says("nothing is read again on SIGHUP").await;
+    let answer = get(program.addr, "/livez").await;
+    assert_eq!(answer.0, 200);
+}
+
+#[tokio::test]
+async fn who_watches_from_a_shell_believes_the_authority_that_is_named() {
+    let database = Database::with_shop().await;
+    let (files, daemon, bridge) = encrypted(&database).await;
+    let url = format!("wss://localhost:{}/ws", daemon.addr.port());
+    let sub = async |more: &[&str]| {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_pgbell"));
+        command.args(["sub", "product:1", "--count", "1", "--url", &url]);
+        command.args(more).kill_on_drop(true);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("started")
+    };
+    let stranger = sub(&[]).await.wait_with_output();
+    let refused = soon("a refusal", stranger).await.expect("an end");
+    assert_eq!(refused.status.code(), Some(3), "{refused:?}");
+
+    let authority = files.path("certificate.pem");
+    let watching = sub(&["--ca-file", authority.to_str().expect("text")]).await;
+    let joined = async {
+        while !get(bridge, "/health")
+            .await
+            .1
+            .contains("\"subscribers\":1,")
+        {}
+    };
+    soon("a subscriber", joined).await;
+    database.run(REPRICE).await;
+    let told = soon("a change", watching.wait_with_output()).await;
+    let told = told.expect("an end");
+    assert!(told.status.success(), "{told:?}");
+    assert!(String::from_utf8_lossy(&told.stdout).contains("product:price_changed"));
 }

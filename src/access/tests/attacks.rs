@@ -368,7 +368,7 @@ async fn a_date_is_a_number_of_seconds() {
         json!(1e300),
     ] {
         let name = wrong.to_string();
-        let because = "which must be a number: seconds since 1970";
+        let because = "which must be a number: seconds since 1970, not milliseconds";
         attacks.push(attack(
             format!("exp {name}"),
             signed(&but("exp", wrong.clone())),

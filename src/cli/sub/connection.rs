@@ -3,10 +3,20 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{self, Message as Frame, client::IntoClientRequest, http::HeaderValue},
+    WebSocketStream, client_async,
+    tungstenite::{
+        self, Message as Frame,
+        client::IntoClientRequest,
+        error::UrlError,
+        http::{HeaderValue, Uri},
+    },
 };
 
 use super::Token;
@@ -35,13 +45,23 @@ pub(super) enum End {
     Cut,
 }
 
+/// What messages travel on, encrypted or not.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
 pub(super) struct Connection {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    socket: WebSocketStream<Box<dyn Stream>>,
     patience: Duration,
 }
 
 impl Connection {
-    pub(super) async fn open(url: &str, token: Option<&Token>) -> Result<Self, End> {
+    /// Connects, by `tls` to a `wss://` address.
+    pub(super) async fn open(
+        url: &str,
+        tls: &TlsConnector,
+        token: Option<&Token>,
+    ) -> Result<Self, End> {
         let mut request = url.into_client_request().map_err(Box::new)?;
         let subprotocol = HeaderValue::from_static(SUBPROTOCOL);
         request
@@ -52,8 +72,12 @@ impl Connection {
                 .headers_mut()
                 .insert("authorization", header.clone());
         }
-        let connecting = timeout(PATIENCE, connect_async(request)).await;
-        let (socket, _) = connecting
+        let connecting = async {
+            let stream = reach(request.uri(), tls).await?;
+            client_async(request, stream).await
+        };
+        let connected = timeout(PATIENCE, connecting).await;
+        let (socket, _) = connected
             .map_err(|_| End::Silent(PATIENCE))?
             .map_err(Box::new)?;
         Ok(Self {
@@ -92,6 +116,22 @@ impl Connection {
     pub(super) async fn close(mut self) {
         let _ = timeout(Duration::from_secs(1), self.socket.close(None)).await;
     }
+}
+
+async fn reach(uri: &Uri, tls: &TlsConnector) -> Result<Box<dyn Stream>, tungstenite::Error> {
+    let host = uri.host().ok_or(UrlError::NoHostName)?;
+    let host = host.trim_matches(['[', ']']);
+    let usual = match uri.scheme_str() {
+        Some("ws") => 80,
+        Some("wss") => 443,
+        _ => return Err(UrlError::UnsupportedUrlScheme.into()),
+    };
+    let stream = TcpStream::connect((host, uri.port_u16().unwrap_or(usual))).await?;
+    if usual == 80 {
+        return Ok(Box::new(stream));
+    }
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| UrlError::NoHostName)?;
+    Ok(Box::new(tls.connect(name, stream).await?))
 }
 
 fn closed(code: u16, reason: &str) -> End {

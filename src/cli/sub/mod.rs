@@ -5,7 +5,7 @@ pub(super) mod print;
 mod subscriber;
 mod totals;
 
-use std::{mem, time::Duration};
+use std::{mem, path::PathBuf, time::Duration};
 
 use clap::Args;
 use tokio::{select, time::sleep};
@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, failure::one_line, signals::until_stopped};
-use crate::{backoff::Backoff, room::Room};
+use crate::{backoff::Backoff, https, room::Room};
 use connection::End;
 use subscriber::{Stop, Subscriber};
 
@@ -37,6 +37,9 @@ pub(super) struct Sub {
         hide_env_values = true
     )]
     token: Option<Token>,
+    /// Authorities to believe at a wss:// address, in PEM, instead of those that browsers know
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
     /// Print one object per line
     #[arg(long)]
     json: bool,
@@ -68,7 +71,9 @@ impl std::fmt::Debug for Token {
 
 impl Sub {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let mut subscriber = Subscriber::new(self);
+        let tls = https::connector(self.ca_file.as_deref());
+        let tls = tls.map_err(|problem| Failure::wrong(format!("--ca-file: {problem}")))?;
+        let mut subscriber = Subscriber::new(self, tls);
         let outcome = until_stopped(async |stop| {
             let outcome = stay(&mut subscriber, &stop).await;
             if outcome.is_ok() || subscriber.totals.received > 0 {

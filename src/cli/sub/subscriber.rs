@@ -1,5 +1,7 @@
 use std::{io, time::Duration};
 
+use tokio_rustls::TlsConnector;
+
 use super::{
     Sub, Token,
     clock::Clock,
@@ -12,6 +14,8 @@ use crate::cli::output;
 
 /// What outlives a connection: above all the cursor from which the next one resumes.
 pub(super) struct Subscriber {
+    /// For `wss://`.
+    tls: TlsConnector,
     pub(super) url: String,
     pub(super) totals: Totals,
     /// When the daemon asked to be called again.
@@ -39,8 +43,9 @@ pub(super) enum Stop {
 }
 
 impl Subscriber {
-    pub(super) fn new(args: Sub) -> Self {
+    pub(super) fn new(args: Sub, tls: TlsConnector) -> Self {
         Self {
+            tls,
             url: args.url,
             totals: Totals::default(),
             retry_after: None,
@@ -62,7 +67,7 @@ impl Subscriber {
     }
 
     async fn converse(&mut self) -> Result<std::convert::Infallible, Stop> {
-        let mut connection = Connection::open(&self.url, self.token.as_ref()).await?;
+        let mut connection = Connection::open(&self.url, &self.tls, self.token.as_ref()).await?;
         self.clock.reset();
         let join = Request::Subscribe {
             id: 1,

@@ -58,14 +58,17 @@ fn agree(_: &Request, mut response: Response) -> Result<Response, ErrorResponse>
 async fn listen() -> (TcpListener, Subscriber) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
-    let subscriber = Subscriber::new(Sub {
+    let tls = crate::https::connector(None).expect("authorities");
+    let args = Sub {
         rooms: vec!["product:1".parse().expect("a room")],
         url: format!("ws://{address}/ws"),
         since: None,
         token: None,
         json: false,
         count: Some(2),
-    });
+        ca_file: None,
+    };
+    let subscriber = Subscriber::new(args, tls);
     (listener, subscriber)
 }
 
