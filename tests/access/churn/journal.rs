@@ -55,6 +55,8 @@ struct Session {
     tokens: BTreeMap<u64, (u64, BTreeSet<u8>)>,
     asked: BTreeMap<u64, Asked>,
     rooms: BTreeMap<String, Stay>,
+    /// What it said and heard, for whoever reads of a failure.
+    trail: Vec<String>,
 }
 
 struct Asked {
@@ -124,6 +126,7 @@ impl Journal {
             tokens: BTreeMap::new(),
             asked: BTreeMap::new(),
             rooms: BTreeMap::new(),
+            trail: Vec::new(),
         });
         self.count("sessions");
         self.sessions.len() - 1
@@ -161,6 +164,7 @@ impl Journal {
         before: Option<usize>,
     ) -> u64 {
         let at = self.tick();
+        self.trails(session, format!("> subscribe {at} {rooms:?}"));
         let asked = Asked { at, rooms, before };
         self.sessions[session].asked.insert(at, asked);
         at
@@ -206,10 +210,38 @@ impl Journal {
         }
     }
 
+    /// Keeps the last lines of what a session said and heard.
+    fn trails(&mut self, session: usize, line: String) {
+        let trail = &mut self.sessions[session].trail;
+        if trail.len() >= 30 {
+            trail.remove(0);
+        }
+        trail.push(format!("{} {line}", self.clock));
+    }
+
+    fn breach(&mut self, session: usize, what: String) {
+        let Session { user, trail, .. } = &self.sessions[session];
+        let trail = trail.join("\n    ");
+        let what = format!("session {session} of {user} {what}\n    {trail}");
+        self.wrong.push(what);
+    }
+
+    /// Says something that is no question about rooms.
+    pub(super) fn says(&mut self, session: usize, message: &Value) {
+        self.tick();
+        let brief = format!("> {} {}", message["type"], message["rooms"]);
+        self.trails(session, brief);
+    }
+
     /// Everything that a session is told comes by here.
     pub(super) fn hears(&mut self, session: usize, message: &Value, id: Option<u64>) {
         let kind = message["type"].as_str().unwrap_or("closed");
         let id = id.or(message["id"].as_u64()).unwrap_or(0);
+        let mut brief = message.clone();
+        for name in ["cursor", "server_time", "limits"] {
+            brief.as_object_mut().and_then(|fields| fields.remove(name));
+        }
+        self.trails(session, format!("< {brief}"));
         match kind {
             "authenticated" => self.accepted(session, id),
             "subscribed" => self.subscribed(session, id, message),
@@ -223,8 +255,9 @@ impl Journal {
             "resync" => self.resync(session, &message["rooms"]),
             "synced" => {
                 for room in message["rooms"].as_array().expect("rooms") {
-                    if room["status"] == "resync" {
-                        self.resynced(session, &text_of(&room["room"]));
+                    let name = text_of(&room["room"]);
+                    if room["status"] == "resync" && !self.is_coming(session, &name) {
+                        self.resynced(session, &name);
                     }
                 }
             }
@@ -250,13 +283,13 @@ impl Journal {
                 }
                 Some("denied") => self.count("not let in for now"),
                 Some(status) => {
-                    self.may_join(session, &room, &asked, now);
+                    self.may_join(session, &room, &asked);
                     self.joined(session, &room, &asked, now);
                     if status == "resync" {
                         self.resynced(session, &room);
                     }
                 }
-                None => self.wrong.push(format!("no status: {message}")),
+                None => self.breach(session, format!("was told no status of {room}")),
             }
         }
     }
@@ -289,7 +322,7 @@ impl Journal {
         &room.writes[heard.map_or(0, |(_, number)| *number)..]
     }
 
-    fn may_join(&mut self, session: usize, room: &str, asked: &Asked, now: u64) {
+    fn may_join(&mut self, session: usize, room: &str, asked: &Asked) {
         let who = &self.sessions[session];
         let has_right = match room.strip_prefix("shop_") {
             Some(store) => store.parse().is_ok_and(|store| who.stores.contains(&store)),
@@ -300,8 +333,7 @@ impl Journal {
             }
         };
         if !has_right || who.identified.is_none() {
-            let what = format!("{now}: session {session} of {} joined {room}", who.user);
-            self.wrong.push(what);
+            self.breach(session, format!("joined {room} without the right"));
         }
     }
 
@@ -319,8 +351,7 @@ impl Journal {
             }
         };
         if has_right && who.identified.is_some() {
-            let what = format!("session {session} of {} was denied {room}", who.user);
-            self.wrong.push(what);
+            self.breach(session, format!("was denied {room} with the right"));
         }
     }
 
@@ -338,14 +369,13 @@ impl Journal {
             None => writes.iter().all(|write| write.owner == Some(&*who.user)),
         };
         if has_right && !left && message["code"] == "forbidden" {
-            let what = format!("session {session} of {} was taken out of {room}", who.user);
-            self.wrong.push(what);
+            self.breach(session, format!("was taken out of {room} with the right"));
         }
         self.sessions[session].rooms.remove(&room);
     }
 
     fn told(&mut self, session: usize, message: &Value) {
-        let now = self.tick();
+        self.tick();
         let room = text_of(&message["room"]);
         let numbers = message["changes"].as_array().expect("changes").iter();
         let numbers = numbers.filter(|change| change["entity"] == "note");
@@ -353,21 +383,29 @@ impl Journal {
             .map(|change| text_of(&change["id"]).parse().expect("a number"))
             .collect();
         if !self.sessions[session].rooms.contains_key(&room) {
-            let what = format!("{now}: session {session} is not in {room}: {message}");
-            return self.wrong.push(what);
+            if message["replayed"] == true && self.is_coming(session, &room) {
+                return;
+            }
+            return self.breach(session, format!("was told of {room} without being there"));
         }
         for number in numbers {
             self.count("told");
             if let Some(why) = self.may_not_be_told(session, &room, number) {
-                let user = &self.sessions[session].user;
-                let what = format!("{now}: session {session} of {user}, {room} {number}: {why}");
-                self.wrong.push(what);
+                self.breach(session, format!("was told {room} {number}: {why}"));
             }
             let rooms = &mut self.sessions[session].rooms;
             rooms.entry(room.clone()).and_modify(|stay| {
                 stay.told.insert(number);
             });
         }
+    }
+
+    /// Whether a session has asked for a room that it is not in. If it was there before and waits for what it missed
+    /// until then, it may be told of that first.
+    fn is_coming(&self, session: usize, room: &str) -> bool {
+        let who = &self.sessions[session];
+        let mut asked = who.asked.values();
+        !who.rooms.contains_key(room) && asked.any(|asked| asked.rooms.iter().any(|it| it == room))
     }
 
     fn may_not_be_told(&self, session: usize, room: &str, number: usize) -> Option<&'static str> {
@@ -382,7 +420,11 @@ impl Journal {
         if self.revoked.iter().any(is_gone) {
             return Some("the user had been sent away");
         }
-        let leaves = |write: &Write| write.leaves == Some(&*who.user) && stay.begun < write.begun;
+        // A resync may stand for it: then everybody is asked about again, and who still has the right stays.
+        let leaves = |write: &Write| {
+            let is_told = stay.begun < write.begun && stay.resynced < write.begun;
+            write.leaves == Some(&*who.user) && is_told
+        };
         if writes[..=number].iter().any(leaves) {
             return Some("the user had been taken out of the room");
         }
@@ -413,8 +455,10 @@ impl Journal {
         match self.sessions[session].rooms.get_mut(room) {
             Some(stay) => stay.resynced = now,
             None => {
-                let what = format!("{now}: session {session} is not in {room}, told to resync");
-                self.wrong.push(what);
+                self.breach(
+                    session,
+                    format!("was told to resync {room} without being there"),
+                );
             }
         }
     }
@@ -456,12 +500,14 @@ impl Journal {
                 let is_owed = write.begun > stay.owed && write.begun > stay.resynced;
                 owed += usize::from(is_owed);
                 if is_owed && !stay.told.contains(&earlier) {
-                    missing.push(format!("session {session} was not told {room} {earlier}"));
+                    missing.push((session, format!("was not told {room} {earlier}")));
                 }
             }
         }
         *self.counts.entry("owed").or_default() += owed;
-        self.wrong.append(&mut missing);
+        for (session, what) in missing {
+            self.breach(session, what);
+        }
     }
 
     /// Whether every session that `user` had before `begun` has ended.

@@ -176,8 +176,8 @@ impl Visit {
             5..8 => self.leave().await,
             8 => {
                 if let Some(since) = self.since() {
-                    let sync = json!({"type": "sync", "id": 0, "since": since});
-                    self.client.try_say(sync).await;
+                    self.say(json!({"type": "sync", "id": 0, "since": since}))
+                        .await;
                 }
             }
             9 => {
@@ -194,7 +194,7 @@ impl Visit {
                     .world
                     .note(|journal| journal.shows(self.session, stores.clone()));
                 let auth = json!({"type": "auth", "id": shown, "token": token});
-                self.client.try_say(auth).await;
+                self.say(auth).await;
             }
             _ => {}
         }
@@ -231,8 +231,14 @@ impl Visit {
             .note_quietly(|journal| journal.rooms_to_leave(self.session));
         if let Some(room) = self.random.choice(rooms) {
             let unsubscribe = json!({"type": "unsubscribe", "id": 0, "rooms": [room]});
-            self.client.try_say(unsubscribe).await;
+            self.say(unsubscribe).await;
         }
+    }
+
+    async fn say(&mut self, message: Value) {
+        self.world
+            .note(|journal| journal.says(self.session, &message));
+        self.client.try_say(message).await;
     }
 }
 
