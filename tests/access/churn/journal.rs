@@ -196,6 +196,17 @@ impl Journal {
             .collect()
     }
 
+    /// Whether its owner waits to be let into a room.
+    pub(super) fn is_asked(&self, room: &str) -> bool {
+        let owner = self.owner(room);
+        let mut theirs = self.sessions.iter();
+        theirs.any(|session| {
+            let asks = |asked: &Asked| asked.rooms.iter().any(|it| it == room);
+            let is_owner = Some(&*session.user) == owner && !session.over;
+            is_owner && session.asked.values().any(asks)
+        })
+    }
+
     /// Whether enough waits for an answer.
     pub(super) fn is_busy(&self, session: usize) -> bool {
         self.sessions[session].asked.len() > 6

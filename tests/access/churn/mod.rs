@@ -45,7 +45,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// answers take their time, after the database has looked.
 const TABLES: &str = "
     create function nap() returns boolean language sql volatile
-    as 'select case when random() < 0.2 then pg_sleep(random() * 0.03) is not null else true end';
+    as 'select case when random() < 0.2 then pg_sleep(random() * 0.06) is not null else true end';
     create table team (id text, owner text);
     grant select on team to pgbell_guest;";
 
@@ -81,7 +81,10 @@ struct World {
     journal: Mutex<Journal>,
     /// Says that the journal has gone on.
     turned: watch::Sender<()>,
+    /// Nobody begins anything new; those who listen go on.
     over: AtomicBool,
+    /// Nobody listens any more.
+    closed: AtomicBool,
     marks: AtomicU64,
     /// The marks that a witness has heard, and how often it heard that it may have missed some.
     heard: watch::Sender<(BTreeSet<u64>, u64)>,
@@ -104,16 +107,21 @@ impl World {
         self.over.load(Ordering::Relaxed)
     }
 
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
     /// Waits until something is so, or notes that it has not become so.
     async fn until(&self, what: &str, so: impl Fn(&Journal) -> bool) {
-        let mut turned = self.turned.subscribe();
-        let waiting = async {
-            while !self.note_quietly(&so) {
-                turned.changed().await.expect("a sender");
-            }
-        };
-        if timeout(PATIENCE, waiting).await.is_err() {
+        if timeout(PATIENCE, self.until_so(so)).await.is_err() {
             self.note(|journal| journal.wrong.push(format!("waited for {what}")));
+        }
+    }
+
+    async fn until_so(&self, so: impl Fn(&Journal) -> bool) {
+        let mut turned = self.turned.subscribe();
+        while !self.note_quietly(&so) {
+            turned.changed().await.expect("a sender");
         }
     }
 
@@ -203,6 +211,7 @@ async fn begin(random: &mut Rng) -> Arc<World> {
         journal: Mutex::new(journal),
         turned: watch::Sender::default(),
         over: AtomicBool::new(false),
+        closed: AtomicBool::new(false),
         marks: AtomicU64::new(0),
         heard: watch::Sender::default(),
         made: USERS.map(|user| (user, AtomicI64::new(now))).into(),
@@ -218,12 +227,12 @@ async fn churn(seed: u64, lasting: Duration) {
     let mut client = world.site.daemon.client().await;
     client.subscribe(&["mark:witness"]).await;
     let witness = tokio::spawn(witness(world.clone(), client));
-    let mut tasks = JoinSet::new();
+    let (mut tasks, mut people) = (JoinSet::new(), JoinSet::new());
     for user in USERS {
         for _ in 0..2 {
-            tasks.spawn(people::by_socket(world.clone(), user, random.fork()));
+            people.spawn(people::by_socket(world.clone(), user, random.fork()));
         }
-        tasks.spawn(people::by_stream(world.clone(), user, random.fork()));
+        people.spawn(people::by_stream(world.clone(), user, random.fork()));
     }
     for room in owned() {
         tasks.spawn(owners::change(world.clone(), room, random.fork()));
@@ -242,14 +251,9 @@ async fn churn(seed: u64, lasting: Duration) {
     };
     let _ = timeout_at(end, failed).await;
     world.over.store(true, Ordering::Relaxed);
-    let finished = async {
-        while let Some(task) = tasks.join_next().await {
-            task.expect("a task that came to its end");
-        }
-    };
-    timeout(Duration::from_secs(90), finished)
-        .await
-        .expect("the end of all tasks");
+    end_of(&mut tasks).await;
+    world.closed.store(true, Ordering::Relaxed);
+    end_of(&mut people).await;
     people::ask_for_everything(&world).await;
     witness.abort();
     let journal = world.journal.lock().expect("a journal");
@@ -274,6 +278,16 @@ async fn churn(seed: u64, lasting: Duration) {
             journal.counts
         );
     }
+}
+
+async fn end_of(tasks: &mut JoinSet<()>) {
+    let finished = async {
+        while let Some(task) = tasks.join_next().await {
+            task.expect("a task that came to its end");
+        }
+    };
+    let finished = timeout(Duration::from_secs(90), finished).await;
+    finished.expect("the end of all tasks");
 }
 
 fn asked(name: &str) -> Option<u64> {

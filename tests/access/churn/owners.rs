@@ -7,7 +7,7 @@ use std::{
 
 use fastrand::Rng;
 use jiff::Timestamp;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{
     World,
@@ -169,6 +169,24 @@ impl Writer {
         world.note(|journal| journal.judge(&room, number));
     }
 
+    /// Gives the room away while its owner is being let in.
+    async fn surprise(&mut self) {
+        let (world, room) = (self.world.clone(), self.room.clone());
+        let lull = Duration::from_millis(self.random.u64(500..2_500));
+        let asked = world.until_so(|journal| journal.is_asked(&room));
+        if timeout(lull, asked).await.is_err() || world.is_over() {
+            return;
+        }
+        sleep(Duration::from_millis(self.random.u64(..30))).await;
+        let user = self.random.choice(USERS).expect("users");
+        let gives = Write {
+            owner: Some(user),
+            ..Write::default()
+        };
+        let is_bulk = self.random.u8(..20) < self.world.bulk;
+        self.commit(gives, &give(&room, user, is_bulk)).await;
+    }
+
     async fn rest(&mut self) {
         sleep(Duration::from_millis(self.random.u64(..150))).await;
     }
@@ -178,9 +196,13 @@ impl Writer {
 pub(super) async fn change(world: Arc<World>, room: String, random: Rng) {
     let mut writer = Writer::new(world.clone(), room, random).await;
     while !world.is_over() {
-        for _ in 0..writer.random.u8(2..8) {
-            writer.change().await;
-            writer.rest().await;
+        if writer.random.bool() {
+            writer.surprise().await;
+        } else {
+            for _ in 0..writer.random.u8(2..8) {
+                writer.change().await;
+                writer.rest().await;
+            }
         }
         writer.settle().await;
     }
@@ -210,7 +232,7 @@ pub(super) async fn tell(world: Arc<World>, room: String, random: Rng) {
 pub(super) async fn revoke(world: Arc<World>, mut random: Rng) {
     let database = world.site.database.session().await;
     while !world.is_over() {
-        sleep(Duration::from_millis(random.u64(500..1500))).await;
+        sleep(Duration::from_millis(random.u64(1_500..3_000))).await;
         let user = random.choice(USERS).expect("users");
         let begun = world.note(|journal| journal.tick());
         let sql = format!("select pgbell.revoke('{user}')");

@@ -20,6 +20,7 @@ use crate::support::{client::Client, events::Events};
 
 /// Most rooms of a connection, and a few more are asked for.
 pub(super) const ROOMS: usize = 6;
+const FAVOURITES: usize = 5;
 /// Strangers of one user who come at the moment when this user is sent away.
 const CROWD: usize = 10;
 
@@ -34,8 +35,19 @@ fn some_stores(random: &mut Rng) -> BTreeSet<u8> {
     (1..=SHOPS).filter(|_| random.u8(..3) > 0).collect()
 }
 
-fn some_rooms(random: &mut Rng, most: usize) -> Vec<String> {
-    let all: Vec<String> = owned().into_iter().chain(shops()).collect();
+fn some_favourites(random: &mut Rng) -> Vec<String> {
+    let mut rooms: Vec<String> = owned().into_iter().chain(shops()).collect();
+    random.shuffle(&mut rooms);
+    rooms.truncate(FAVOURITES);
+    rooms
+}
+
+/// A few rooms, mostly of those that are this one's favourites.
+fn some_rooms(random: &mut Rng, favourites: &[String], most: usize) -> Vec<String> {
+    let all: Vec<String> = match random.u8(..4) {
+        0 => owned().into_iter().chain(shops()).collect(),
+        _ => favourites.to_vec(),
+    };
     let some = (0..random.usize(1..=most)).map(|_| random.choice(&all).expect("rooms").clone());
     some.collect::<BTreeSet<_>>().into_iter().collect()
 }
@@ -63,12 +75,14 @@ struct Visit {
     session: usize,
     client: Client,
     random: Rng,
+    favourites: Vec<String>,
 }
 
 pub(super) async fn by_socket(world: Arc<World>, user: User, mut random: Rng) {
     let (mut stores, mut left) = (some_stores(&mut random), None);
-    while !world.is_over() {
-        let visit = Visit::begin(&world, user, &mut random, &stores).await;
+    let favourites = some_favourites(&mut random);
+    while !world.is_closed() {
+        let visit = Visit::begin(&world, user, &mut random, &stores, &favourites).await;
         left = match visit {
             Some(mut visit) => visit.go_on(left, &mut stores).await,
             None => None,
@@ -82,6 +96,7 @@ impl Visit {
         user: User,
         random: &mut Rng,
         stores: &BTreeSet<u8>,
+        favourites: &[String],
     ) -> Option<Self> {
         let token = world.token(user, stores);
         let session = world.note(|journal| journal.enters(user));
@@ -108,6 +123,7 @@ impl Visit {
             session,
             client,
             random: random.fork(),
+            favourites: favourites.to_vec(),
         })
     }
 
@@ -116,7 +132,7 @@ impl Visit {
             self.subscribe(left.rooms, Some(left.position), Some(left.session))
                 .await;
         }
-        while !self.world.is_over() {
+        while !self.world.is_closed() {
             let pause = Duration::from_millis(self.random.u64(..20));
             if let Ok(message) = timeout(pause, self.client.next()).await {
                 self.world
@@ -132,6 +148,9 @@ impl Visit {
                 if self.random.u8(..8) > 0 {
                     continue;
                 }
+            }
+            if self.world.is_over() {
+                continue;
             }
             if self.random.u8(..40) == 0 && self.may_leave() {
                 return self.part();
@@ -169,7 +188,7 @@ impl Visit {
     async fn act(&mut self, stores: &mut BTreeSet<u8>) {
         match self.random.u8(..12) {
             0..5 => {
-                let rooms = some_rooms(&mut self.random, 4);
+                let rooms = some_rooms(&mut self.random, &self.favourites, 4);
                 let since = self.since();
                 self.subscribe(rooms, since, None).await;
             }
@@ -182,7 +201,7 @@ impl Visit {
             }
             9 => {
                 for _ in 0..6 {
-                    let rooms = some_rooms(&mut self.random, 3);
+                    let rooms = some_rooms(&mut self.random, &self.favourites, 3);
                     let since = self.since();
                     self.subscribe(rooms, since, None).await;
                 }
@@ -245,11 +264,12 @@ impl Visit {
 /// Comes by server-sent events, with a ticket.
 pub(super) async fn by_stream(world: Arc<World>, user: User, mut random: Rng) {
     let (mut left, mut stores) = (None, some_stores(&mut random));
-    while !world.is_over() {
+    let favourites = some_favourites(&mut random);
+    while !world.is_closed() {
         if random.u8(..4) == 0 {
             stores = some_stores(&mut random);
         }
-        left = listen(&world, user, &mut random, &stores, left.take()).await;
+        left = listen(&world, user, &mut random, &stores, &favourites, left.take()).await;
     }
 }
 
@@ -258,6 +278,7 @@ async fn listen(
     user: User,
     random: &mut Rng,
     stores: &BTreeSet<u8>,
+    favourites: &[String],
     left: Option<Left>,
 ) -> Option<Left> {
     let session = world.note(|journal| journal.enters(user));
@@ -273,7 +294,7 @@ async fn listen(
         Some(left) => (left.rooms, Some(left.position)),
         None => {
             let since = world.some_position(random).filter(|_| random.bool());
-            (some_rooms(random, ROOMS + 2), since)
+            (some_rooms(random, favourites, ROOMS + 2), since)
         }
     };
     let since = since
@@ -293,7 +314,9 @@ async fn listen(
     });
     let mut position = None;
     let mut left_over = random.u32(20..200);
-    while !world.is_over() && (left_over > 0 || !world.note_quietly(|j| j.may_leave(session))) {
+    while !world.is_closed()
+        && (left_over > 0 || world.is_over() || !world.note_quietly(|j| j.may_leave(session)))
+    {
         left_over = left_over.saturating_sub(1);
         let pause = Duration::from_millis(random.u64(..20));
         match timeout(pause, told.recv()).await {
@@ -347,11 +370,17 @@ pub(super) async fn crowd(world: Arc<World>, mut random: Rng) {
         let mut guests = JoinSet::new();
         for _ in 0..CROWD {
             let session = world.note(|journal| journal.enters(&user));
-            let after = Duration::from_micros(random.u64(..8_000));
+            let after = Duration::from_micros(random.u64(..30_000));
             let guest = guest(world.clone(), session, token.clone(), random.bool(), after);
             guests.spawn(guest);
         }
-        sleep(Duration::from_micros(random.u64(..6_000))).await;
+        sleep(Duration::from_micros(random.u64(..30_000))).await;
+        // What keeps the daemon busy while they come.
+        let mass = format!(
+            "insert into pgbell.change (entity, id, op, events, rooms)
+             select 'mass', n, 'update', '{{mass:changed}}', '{{{room}}}' from generate_series(1, 300) as n"
+        );
+        database.run(&mass).await;
         let begun = world.note(|journal| journal.tick());
         database
             .run(&format!("select pgbell.revoke('{user}')"))
@@ -412,7 +441,7 @@ pub(super) async fn ask_for_everything(world: &Arc<World>) {
         let mut random = Rng::new();
         let mut visit = loop {
             let stores = BTreeSet::from([1]);
-            if let Some(visit) = Visit::begin(world, user, &mut random, &stores).await {
+            if let Some(visit) = Visit::begin(world, user, &mut random, &stores, &[]).await {
                 break visit;
             }
         };
