@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 use super::{
     World,
     journal::{USERS, User, Write},
+    people::Guest,
 };
 use crate::support::database::Database;
 
@@ -187,6 +188,29 @@ impl Writer {
         self.commit(gives, &give(&room, user, is_bulk)).await;
     }
 
+    /// Gives the room away behind the back of an owner who has just left it, and comes back.
+    async fn deceive(&mut self) {
+        let (world, room) = (self.world.clone(), self.room.clone());
+        let Some(owner) = world.note_quietly(|journal| journal.owner(&room)) else {
+            return;
+        };
+        let Some(mut guest) = Guest::come(&world, owner, &room).await else {
+            return;
+        };
+        let others = USERS.into_iter().filter(|user| *user != owner);
+        let user = self
+            .random
+            .choice(others.collect::<Vec<_>>())
+            .expect("others");
+        let gives = Write {
+            owner: Some(user),
+            ..Write::default()
+        };
+        let number = self.commit(gives, &give(&room, user, world.bulk > 0)).await;
+        self.fence(number).await;
+        guest.ask(vec![room]).await;
+    }
+
     async fn rest(&mut self) {
         sleep(Duration::from_millis(self.random.u64(..150))).await;
     }
@@ -196,12 +220,14 @@ impl Writer {
 pub(super) async fn change(world: Arc<World>, room: String, random: Rng) {
     let mut writer = Writer::new(world.clone(), room, random).await;
     while !world.is_over() {
-        if writer.random.bool() {
-            writer.surprise().await;
-        } else {
-            for _ in 0..writer.random.u8(2..8) {
-                writer.change().await;
-                writer.rest().await;
+        match writer.random.u8(..8) {
+            0..3 => writer.surprise().await,
+            3 => writer.deceive().await,
+            _ => {
+                for _ in 0..writer.random.u8(2..8) {
+                    writer.change().await;
+                    writer.rest().await;
+                }
             }
         }
         writer.settle().await;

@@ -433,29 +433,59 @@ async fn guest(world: Arc<World>, session: usize, token: String, by_header: bool
     world.note(|journal| journal.leaves(session));
 }
 
+/// Somebody who was in a room a moment ago, and asks for it again.
+pub(super) struct Guest(Visit);
+
+impl Guest {
+    /// Joins a room, if let in, and leaves it.
+    pub(super) async fn come(world: &Arc<World>, user: User, room: &str) -> Option<Self> {
+        let stores = BTreeSet::from([1]);
+        let visit = Visit::begin(world, user, &mut Rng::new(), &stores, &[]).await?;
+        let mut guest = Self(visit);
+        guest.ask(vec![room.to_owned()]).await;
+        Some(guest)
+    }
+
+    /// Asks for rooms, and leaves them when answered.
+    pub(super) async fn ask(&mut self, rooms: Vec<String>) {
+        let visit = &mut self.0;
+        visit.subscribe(rooms.clone(), None, None).await;
+        visit
+            .say(json!({"type": "unsubscribe", "id": 0, "rooms": rooms}))
+            .await;
+        loop {
+            let message = visit.client.next().await;
+            visit
+                .world
+                .note(|journal| journal.hears(visit.session, &message, None));
+            if message["type"] == "unsubscribed" || !message["type"].is_string() {
+                break;
+            }
+        }
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.0.world.note(|journal| journal.leaves(self.0.session));
+    }
+}
+
 /// When everything has settled: everybody asks for everything, and the answers are exactly what is so.
 pub(super) async fn ask_for_everything(world: &Arc<World>) {
     let rooms: Vec<String> = owned().into_iter().chain(shops()).collect();
     for user in super::USERS {
         // One may come a second after being sent away at the earliest.
         let mut random = Rng::new();
-        let mut visit = loop {
+        let visit = loop {
             let stores = BTreeSet::from([1]);
             if let Some(visit) = Visit::begin(world, user, &mut random, &stores, &[]).await {
                 break visit;
             }
         };
+        let mut guest = Guest(visit);
         for rooms in rooms.chunks(ROOMS) {
-            visit.subscribe(rooms.to_vec(), None, None).await;
-            let unsubscribe = json!({"type": "unsubscribe", "id": 0, "rooms": rooms});
-            visit.client.try_say(unsubscribe).await;
-            while {
-                let message = visit.client.next().await;
-                assert!(message["type"].is_string(), "{message}");
-                world.note(|journal| journal.hears(visit.session, &message, None));
-                message["type"] != "unsubscribed"
-            } {}
+            guest.ask(rooms.to_vec()).await;
         }
-        world.note(|journal| journal.leaves(visit.session));
     }
 }
