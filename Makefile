@@ -75,12 +75,15 @@ conformance: setup ## RFC 6455 with Autobahn's fuzzing client; CASES="6.* 9.3.*"
 MINUTES ?= 30
 FUZZ_MINUTES ?= 2
 ABUSE_MINUTES ?= 2
+CHURN_MINUTES ?= 2
 
-soak: setup ## Fuzz targets and abuse for FUZZ_MINUTES=2, ABUSE_MINUTES=2, the oracle for MINUTES=30; ORACLE_SEED=n runs one again
+soak: setup ## Fuzz targets, abuse and changing rights for FUZZ_MINUTES=2, ABUSE_MINUTES=2, CHURN_MINUTES=2, the oracle for MINUTES=30; ORACLE_SEED=n runs one again
 	FUZZ_MINUTES=$(FUZZ_MINUTES) $(CARGO) test --locked --features sabotage --test integration \
 	    fuzzing::soak -- --ignored --exact --nocapture
 	ABUSE_MINUTES=$(ABUSE_MINUTES) $(CARGO) test --locked --features sabotage --test integration \
 	    edge::abuse::soak -- --ignored --exact --nocapture
+	CHURN_MINUTES=$(CHURN_MINUTES) $(CARGO) test --locked --features sabotage --test integration \
+	    access::churn::soak -- --ignored --exact --nocapture
 	ORACLE_MINUTES=$(MINUTES) $(CARGO) test --locked --features sabotage --test integration \
 	    oracle::soak -- --ignored --exact --nocapture
 

@@ -1,5 +1,6 @@
 //! Who may join which room, from outside: tokens by every way, rules, and rights that are taken away.
 
+mod churn;
 mod kept;
 mod late;
 mod logs;

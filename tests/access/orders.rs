@@ -32,7 +32,7 @@ pub(super) fn orders() -> RoomRule {
         recheck_on: vec!["order:updated".into()],
         ..sql(
             "order:{id}",
-            "select from orders where id = case when $1 ~ '^[0-9]{1,18}$' then $1::bigint end",
+            "select from orders where id = case when $1 ~ '^[1-9][0-9]{0,17}$' then $1::bigint end",
         )
     }
 }
@@ -58,7 +58,7 @@ async fn row_level_security_decides_who_may_join_an_order() {
         "order:10",
         "order:",
         "order:7:x",
-        "order:x",
+        "order:07",
     ];
     assert_eq!(
         join(&mut one, &rooms).await,

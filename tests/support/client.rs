@@ -78,6 +78,11 @@ impl Client {
         self.say_raw(Message::text(message.to_string())).await;
     }
 
+    /// Says something that a connection which has just ended does not carry any more.
+    pub(crate) async fn try_say(&mut self, message: Value) {
+        let _ = self.socket.send(Message::text(message.to_string())).await;
+    }
+
     pub(crate) async fn say_raw(&mut self, message: Message) {
         self.socket.send(message).await.expect("sent");
     }
