@@ -5,8 +5,10 @@
 //! directory. It has a process group of its own: a ^C in the terminal reaches this process only.
 
 use std::{
-    env, io,
+    env,
+    io::{self, ErrorKind},
     net::TcpListener,
+    ops::Range,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     process::Stdio,
@@ -27,6 +29,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A socket path has room for about 100 bytes, of which the file name takes 20.
 const LONGEST_PARENT: usize = 60;
+
+/// Ports that systems give to no client by themselves, so that one that is free now stays so until the server
+/// listens, and while it is down.
+const PORTS: Range<u16> = 15_000..32_000;
+/// How many of them are tried.
+const ATTEMPTS: u32 = 100;
 
 /// What a server is started with.
 #[derive(Clone, Debug)]
@@ -242,7 +250,14 @@ fn fresh_directory() -> PathBuf {
 }
 
 fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    let mut taken = None;
+    for _ in 0..ATTEMPTS {
+        match TcpListener::bind(("127.0.0.1", fastrand::u16(PORTS))) {
+            Ok(listener) => return Ok(listener.local_addr()?.port()),
+            Err(error) => taken = Some(error),
+        }
+    }
+    Err(taken.unwrap_or_else(|| ErrorKind::AddrInUse.into()))
 }
 
 fn no_pipe() -> io::Error {
