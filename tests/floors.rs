@@ -39,6 +39,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "database",
             "room",
             "sabotage",
+            "secret",
             "status",
             "telemetry",
         ],
@@ -120,7 +121,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "demo",
         &[
-            "app", "backoff", "capture", "config", "gateway", "install", "protocol",
+            "app", "backoff", "capture", "config", "gateway", "install", "protocol", "secret",
         ],
     ),
     (

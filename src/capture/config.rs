@@ -1,8 +1,10 @@
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use bytesize::ByteSize;
 use jiff::fmt::serde::unsigned_duration::friendly::compact;
 use serde::{Deserialize, Serialize};
+
+use crate::secret::Secret;
 
 /// The `[database]` section: where the database is and how changes travel.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -45,7 +47,7 @@ pub struct DatabaseConfig {
 impl Default for DatabaseConfig {
     fn default() -> Self {
         Self {
-            url: Secret(String::new()),
+            url: Secret::default(),
             transport: Transport::Doorbell,
             mute_above: 200,
             poll_interval: Duration::from_millis(5),
@@ -103,29 +105,5 @@ impl Default for LogConfig {
             max_size: ByteSize::gib(1),
             rotate_interval: Duration::from_secs(10),
         }
-    }
-}
-
-/// A text that is never printed: logs, errors and `pgbell config` show it redacted.
-#[derive(Clone, Default, Deserialize, Eq, PartialEq)]
-#[serde(transparent)]
-pub struct Secret(pub String);
-
-impl Secret {
-    /// The text itself, for the one place that needs it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(redacted)")
-    }
-}
-
-impl Serialize for Secret {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(if self.0.is_empty() { "" } else { "(redacted)" })
     }
 }

@@ -36,7 +36,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
-pub use config::{DatabaseConfig, LogConfig, Secret, Transport};
+pub use config::{DatabaseConfig, LogConfig, Transport};
 pub use error::Error;
 pub use row::{Reading, read_row};
 pub use server::check_url;

@@ -14,7 +14,7 @@ use std::{io, net::SocketAddr};
 use tokio::select;
 use tokio_util::sync::CancellationToken;
 
-use crate::{app, capture::Secret, config::Config, gateway::AdminConfig, install};
+use crate::{app, config::Config, gateway::AdminConfig, install, secret::Secret};
 use daemon::Daemon;
 use database::Database;
 use storefront::Storefront;
@@ -100,7 +100,7 @@ impl Demo {
         welcome: impl FnOnce(&str) -> io::Result<()>,
     ) -> Result<(), Error> {
         let (url, mut config) = (database.url(), self.config);
-        config.database.url = Secret(url.clone());
+        config.database.url = Secret::new(url.clone());
         // What the welcome says: nobody logs in to a demo.
         config.access.open = true;
         config.gateway.origins.clear();

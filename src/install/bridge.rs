@@ -26,7 +26,10 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 
-use super::{Error, session::CONNECT_TIMEOUT};
+use super::Error;
+
+/// Bound on connecting and logging in, for each address of the URL.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 use crate::database::{Address, LoggedIn, Place, log_in};
 
 /// What sqlx reads values by.

@@ -5,14 +5,15 @@ use std::time::Duration;
 use sqlx::{Connection, FromRow, PgConnection, Postgres, Transaction};
 use tokio::time::{sleep, timeout};
 
-use super::{Error, LOCK_TIMEOUT, bridge, query::run};
+use super::{
+    Error, LOCK_TIMEOUT,
+    bridge::{self, CONNECT_TIMEOUT},
+    query::run,
+};
 use crate::{
     backoff::Backoff,
     database::{Address, Place},
 };
-
-/// Bound on connecting and logging in, for each address of the URL.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// First release with everything pgbell builds on, such as `create or replace trigger`.
 const OLDEST_SERVER: i32 = 140_000;

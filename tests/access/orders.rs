@@ -346,7 +346,7 @@ async fn without_the_database_nobody_is_let_in_by_it_until_it_is_back() {
         database,
         vec![sql("a:{id}", "select where $1 = '1'"), anyone("b:*")],
         |config| {
-            config.database.url = pgbell::capture::Secret(through);
+            config.database.url = pgbell::secret::Secret::new(through);
             config.database.connect_timeout = Duration::from_millis(500);
         },
     )

@@ -10,9 +10,9 @@ mod writes;
 use std::{collections::HashMap, net::SocketAddr};
 
 use pgbell::{
-    capture::Secret,
     config::Config,
     demo::{Demo, Error, Traffic, storefront::Settings},
+    secret::Secret,
 };
 use serde_json::Value;
 use tokio::{
@@ -75,7 +75,7 @@ impl Shop {
     async fn on(database: Database, url: String, mut storefront: Settings, rate: f64) -> Self {
         let mut config = Config::default();
         config.gateway.listen = ([127, 0, 0, 1], 0).into();
-        config.database.url = Secret(url.clone());
+        config.database.url = Secret::new(url.clone());
         config.coalesce.window = std::time::Duration::ZERO;
         config.coalesce.rooms.clear();
         storefront.listen = Some(([127, 0, 0, 1], 0).into());

@@ -5,8 +5,8 @@ use std::{net::SocketAddr, time::Duration};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use pgbell::{
     app::{App, Drained},
-    capture::Secret,
     config::Config,
+    secret::Secret,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -41,7 +41,7 @@ impl Daemon {
     pub(crate) fn unready(url: &str, set: impl FnOnce(&mut Config)) -> Self {
         raise_open_files();
         let mut config = Config::default();
-        config.database.url = Secret(url.to_owned());
+        config.database.url = Secret::new(url);
         config.gateway.listen = ([127, 0, 0, 1], 0).into();
         config.coalesce.window = Duration::ZERO;
         config.coalesce.rooms.clear();
