@@ -323,6 +323,11 @@ impl Guard {
         self.changing().every();
     }
 
+    /// Whether anything is decided by the database, so that what was decided may not hold any more.
+    pub fn asks(&self) -> bool {
+        !self.is_open() && self.inner.access.rules().ask()
+    }
+
     /// Whether an event that is told in any room makes its members be asked about again.
     pub fn watches(&self) -> bool {
         !self.is_open() && self.inner.access.rules().watches()

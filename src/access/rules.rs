@@ -149,6 +149,12 @@ impl Rules {
         }
     }
 
+    /// Whether any of them asks the database.
+    pub(super) fn ask(&self) -> bool {
+        let asks = |rule: &Rule| matches!(rule.grant, Grant::Sql(_));
+        self.rules.iter().any(asks)
+    }
+
     /// Whether any event makes anybody be asked about again.
     pub(super) fn watches(&self) -> bool {
         let watches =
