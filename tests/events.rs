@@ -13,7 +13,7 @@ use crate::support::{
     daemon::Daemon,
     database::{Database, SELL_ONE},
     events::Events,
-    flood::{Newest, flood, mark},
+    flood::{Newest, closed_who_is_deaf, flood, mark},
     soon,
 };
 
@@ -269,15 +269,7 @@ async fn a_stream_that_nobody_reads_is_closed_after_the_write_deadline() {
         flood(&database, part).await;
         witness.next_of("invalidate").await;
     }
-    daemon
-        .counted(r#"slow_consumers_total{reason="resync"}"#)
-        .await;
-    daemon
-        .counted(r#"slow_consumers_total{reason="closed"} 1"#)
-        .await;
-    daemon
-        .counted(r#"closes_total{reason="slow_consumer"} 1"#)
-        .await;
+    closed_who_is_deaf(&daemon).await;
     daemon.counted("pgbell_event_streams 1\n").await;
     drop(deaf);
 }

@@ -6,7 +6,7 @@ use crate::support::{
     client::Client,
     daemon::Daemon,
     database::Database,
-    flood::{Newest, flood, mark},
+    flood::{Newest, closed_who_is_deaf, flood, mark},
     soon,
 };
 
@@ -65,15 +65,7 @@ async fn a_client_that_reads_nothing_is_closed_as_a_slow_consumer() {
         flood(&database, part).await;
         witness.next_of("invalidate").await;
     }
-    daemon
-        .counted(r#"slow_consumers_total{reason="resync"}"#)
-        .await;
-    daemon
-        .counted(r#"slow_consumers_total{reason="closed"} 1"#)
-        .await;
-    daemon
-        .counted(r#"closes_total{reason="slow_consumer"} 1"#)
-        .await;
+    closed_who_is_deaf(&daemon).await;
     daemon.counted("pgbell_connections 1\n").await;
     drop(deaf);
 }

@@ -47,7 +47,7 @@ pub use guard::Guard;
 pub use identity::Identity;
 /// A way of signing, as in `alg`.
 pub use jsonwebtoken::Algorithm;
-pub use permission::Permission;
+pub use permission::{AT_ONCE, Permission};
 pub use refusal::{Refusal, RefusalCode};
 pub use revocations::MOST_REVOKED;
 pub use rules::{Decision, Question};

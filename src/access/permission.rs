@@ -9,7 +9,7 @@ use super::{Decision, Guard, Identity, Question};
 use crate::room::Room;
 
 /// Questions of one session that the database is asked at a time.
-const AT_ONCE: usize = 8;
+pub const AT_ONCE: usize = 8;
 /// Longest wait for the answers to one request.
 const DEADLINE: Duration = Duration::from_secs(5);
 

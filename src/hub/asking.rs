@@ -15,13 +15,11 @@ use tokio::{
 
 use super::registry::SessionKey;
 use crate::{
-    access::{Guard, Identity, Permission},
+    access::{AT_ONCE, Guard, Identity, Permission},
     protocol::ErrorCode,
     room::Room,
 };
 
-/// Questions of one session that are asked at a time.
-const AT_ONCE: usize = 8;
 /// How often it is asked, where there was no answer, and after which time.
 const ATTEMPTS: u32 = 3;
 const APART: Duration = Duration::from_millis(300);

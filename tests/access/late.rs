@@ -92,7 +92,11 @@ async fn a_session_that_keeps_itself_busy_is_taken_out_of_a_room_all_the_same() 
 
 #[tokio::test]
 async fn what_claims_take_away_does_not_wait_for_the_database() {
-    let site = shop(|config| config.access.sql.cache = Duration::ZERO).await;
+    let site = shop(|config| {
+        config.access.sql.cache = Duration::ZERO;
+        config.access.sql.timeout = Duration::from_secs(10);
+    })
+    .await;
     let mut one = site.client("1", json!({"stores": [5]})).await;
     join(&mut one, &["shop_5", "gate:1"]).await;
     let gate = close_gate(&site).await;
@@ -103,6 +107,9 @@ async fn what_claims_take_away_does_not_wait_for_the_database() {
         (&told["type"], &told["room"]),
         (&json!("revoked"), &json!("shop_5"))
     );
+    let unanswered = r#"pgbell_access_questions_total{reason="not_ready"}"#;
+    let given_up = site.daemon.number(unanswered).await;
+    assert_eq!(given_up, 0.0, "the database was waited for");
     gate.run("rollback").await;
 }
 

@@ -10,6 +10,7 @@ use crate::support::{
     client::{Client, text_of},
     daemon::Daemon,
     database::Database,
+    scene::KINDS,
 };
 
 const OWN: &str = "select from products where id::text = $1
@@ -30,19 +31,7 @@ fn rules() -> Vec<RoomRule> {
 
 /// Rooms of every kind that the triggers know, with every number, and spellings that mean to reach further.
 fn every_name() -> Vec<String> {
-    let kinds = [
-        "product",
-        "variant",
-        "sale",
-        "order",
-        "user",
-        "seller",
-        "storefront",
-        "store",
-        "analytics",
-        "cart",
-        "category",
-    ];
+    let kinds = KINDS.into_iter().chain(["category"]);
     let mut rooms: Vec<String> = Vec::new();
     for kind in kinds {
         rooms.extend((1..=30).map(|id| format!("{kind}:{id}")));

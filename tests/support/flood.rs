@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::database::Database;
+use super::{daemon::Daemon, database::Database};
 
 /// A hundred changes in room `flood`, of which each entity gets one; later parts have higher numbers.
 pub(crate) async fn flood(database: &Database, part: u32) {
@@ -50,4 +50,17 @@ impl Newest {
         let before = u64::from(parts - 1) * 100;
         self.0.iter().all(|number| *number > before)
     }
+}
+
+/// Waits until one client that read nothing was told to resync, and then closed.
+pub(crate) async fn closed_who_is_deaf(daemon: &Daemon) {
+    daemon
+        .counted(r#"slow_consumers_total{reason="resync"}"#)
+        .await;
+    daemon
+        .counted(r#"slow_consumers_total{reason="closed"} 1"#)
+        .await;
+    daemon
+        .counted(r#"closes_total{reason="slow_consumer"} 1"#)
+        .await;
 }

@@ -6,7 +6,7 @@ use super::{
     database::{Database, trigger_file},
 };
 
-const KINDS: [&str; 10] = [
+pub(crate) const KINDS: [&str; 10] = [
     "product",
     "variant",
     "sale",
